@@ -1,0 +1,77 @@
+//! Whether a request comes from our own pages (contract section 6, Origins). One rule
+//! for state-changing endpoints and for proxied requests that a cookie signs in.
+
+use portcullis_config::PublicUrl;
+
+/// What a request says of where it comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Source<'a> {
+    /// `Sec-Fetch-Site`
+    pub sec_fetch_site: Option<&'a [u8]>,
+    /// `Origin`
+    pub origin: Option<&'a [u8]>,
+    /// `Host`, lower case with its port; it has passed the 421 check.
+    pub host: &'a str,
+}
+
+/// `Sec-Fetch-Site` decides when present, else `Origin`; neither: not a browser's
+/// cross-site request, so it passes.
+pub fn is_own(source: Source<'_>, public: &PublicUrl) -> bool {
+    match (source.sec_fetch_site, source.origin) {
+        (Some(site), _) => site == b"same-origin" || site == b"none",
+        (None, None) => true,
+        (None, Some(origin)) => {
+            origin == public.origin.as_bytes() || is_host(origin, source.host, public.https)
+        }
+    }
+}
+
+/// Our scheme with the request's own host, port included.
+fn is_host(origin: &[u8], host: &str, https: bool) -> bool {
+    let scheme: &[u8] = if https { b"https://" } else { b"http://" };
+    origin.strip_prefix(scheme).is_some_and(|rest| rest == host.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn public() -> PublicUrl {
+        PublicUrl { origin: "https://gw.test".into(), https: true, host: "gw.test".into(), port: 443 }
+    }
+
+    fn passes(site: Option<&str>, origin: Option<&str>) -> bool {
+        let source = Source {
+            sec_fetch_site: site.map(str::as_bytes),
+            origin: origin.map(str::as_bytes),
+            host: "app.test:8443",
+        };
+        is_own(source, &public())
+    }
+
+    #[test]
+    fn fetch_metadata_decides_when_present() {
+        assert!(passes(Some("same-origin"), Some("https://evil.test")));
+        assert!(passes(Some("none"), None));
+        for site in ["cross-site", "same-site", "", "SAME-ORIGIN"] {
+            assert!(!passes(Some(site), Some("https://gw.test")), "{site}");
+        }
+    }
+
+    #[test]
+    fn without_fetch_metadata_the_origin_must_be_ours_or_absent() {
+        assert!(passes(None, None));
+        assert!(passes(None, Some("https://gw.test")));
+        assert!(passes(None, Some("https://app.test:8443")));
+        for origin in [
+            "null",
+            "",
+            "https://app.test",
+            "http://app.test:8443",
+            "https://gw.test.evil",
+            "https://evil.test",
+        ] {
+            assert!(!passes(None, Some(origin)), "{origin}");
+        }
+    }
+}

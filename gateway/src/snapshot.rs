@@ -1,0 +1,1 @@
+//! The compiled configuration that a request reads.
