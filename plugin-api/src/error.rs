@@ -2,6 +2,8 @@
 //! [`Outcome`](crate::Outcome). An error means "could not decide" and is never counted
 //! as a wrong password.
 
+use crate::{SettingsProblem, workers::NotDone};
+
 /// A strategy could not decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -19,6 +21,10 @@ pub enum StrategyError {
     },
     /// A new secret is too weak; the text says what to change.
     WeakSecret(String),
+    /// The stored credential it was handed is broken or not acceptable. Like `Failed`,
+    /// but it says nothing of other people's logins. The text is for the log only and
+    /// must not quote the credential.
+    UnusableCredential(String),
     /// Something else failed. The text is for the log only.
     Failed(String),
 }
@@ -30,23 +36,14 @@ impl std::fmt::Display for StrategyError {
             Self::Unsupported => f.write_str("the strategy does not support this operation"),
             Self::BadRequest { field, message } => write!(f, "{field}: {message}"),
             Self::WeakSecret(message) | Self::Failed(message) => f.write_str(message),
+            Self::UnusableCredential(message) => {
+                write!(f, "the stored credential cannot be used: {message}")
+            }
         }
     }
 }
 
 impl std::error::Error for StrategyError {}
-
-/// One thing wrong with a strategy's settings. The gateway maps `path` to file, line
-/// and column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingsProblem {
-    /// Keys inside the strategy's own table, outermost first.
-    pub path: Vec<String>,
-    /// What is wrong.
-    pub message: String,
-    /// What to write instead: `one of …`, a nearest name.
-    pub expected: Option<String>,
-}
 
 /// Why a strategy did not start.
 #[derive(Clone, Debug)]
@@ -55,4 +52,13 @@ pub enum StartError {
     Settings(Vec<SettingsProblem>),
     /// Something it needs is not there.
     Failed(String),
+}
+
+impl From<NotDone> for StrategyError {
+    fn from(why: NotDone) -> Self {
+        match why {
+            NotDone::Busy => Self::Busy,
+            NotDone::Panicked => Self::Failed("a job of its workers panicked".to_owned()),
+        }
+    }
 }

@@ -12,15 +12,17 @@ mod credentials;
 mod error;
 mod outcome;
 mod request;
+mod settings;
 mod strategy;
 pub mod workers;
 
 pub use claims::{Claims, Subject};
 pub use credentials::{CredentialOp, CredentialReply};
-pub use error::{SettingsProblem, StartError, StrategyError};
+pub use error::{StartError, StrategyError};
 pub use outcome::{Authenticated, Denial, Field, FieldKind, Form, Outcome};
 pub use request::{Begin, Call, Resume, StoredCredential};
-pub use strategy::{Answer, DynStrategy, Host, Operations, Strategy, start};
+pub use settings::SettingsProblem;
+pub use strategy::{Answer, DynStrategy, Host, Operations, Started, Strategy, start};
 
 /// A JSON object: a strategy's settings, claims.
 pub type Object = serde_json::Map<String, serde_json::Value>;

@@ -1,0 +1,136 @@
+//! A configured strategy: what the configuration calls it, and the calls it takes.
+
+use super::runner::{CallError, Runner};
+use portcullis_plugin_api::{
+    Begin, Call, CredentialOp, CredentialReply, DynStrategy, Operations, Outcome, StoredCredential,
+};
+use std::sync::Arc;
+
+/// Where a strategy's code comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Linked into the program.
+    BuiltIn,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built in"),
+        }
+    }
+}
+
+/// One `[strategies.ID]`. Cheap to clone.
+#[derive(Clone)]
+pub struct Instance(Arc<Inner>);
+
+struct Inner {
+    id: String,
+    kind: String,
+    title: String,
+    operations: Operations,
+    code: Result<Runner, String>,
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").field("id", &self.0.id).field("kind", &self.0.kind).finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    pub(super) fn started(of: &portcullis_config::Strategy, strategy: Arc<dyn DynStrategy>) -> Self {
+        let operations = strategy.operations();
+        Self::new(of, operations, Ok(Runner::new(of.id.clone(), strategy)))
+    }
+
+    pub(super) fn failed(of: &portcullis_config::Strategy, operations: Operations, reason: String) -> Self {
+        Self::new(of, operations, Err(reason))
+    }
+
+    fn new(of: &portcullis_config::Strategy, operations: Operations, code: Result<Runner, String>) -> Self {
+        let (id, kind, title) = (of.id.clone(), of.kind.clone(), of.title.clone());
+        Self(Arc::new(Inner { id, kind, title, operations, code }))
+    }
+
+    /// The `:strategy` of the URL.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// Which module implements it.
+    pub fn kind(&self) -> &str {
+        &self.0.kind
+    }
+
+    /// What its button says.
+    pub fn title(&self) -> &str {
+        &self.0.title
+    }
+
+    /// What beyond `begin` it does.
+    pub fn operations(&self) -> Operations {
+        self.0.operations
+    }
+
+    /// Where its code comes from.
+    pub fn origin(&self) -> Origin {
+        Origin::BuiltIn
+    }
+
+    /// Why it did not start, if it did not: it then answers every call with
+    /// [`CallError::Unavailable`].
+    pub fn failure(&self) -> Option<&str> {
+        self.0.code.as_ref().err().map(String::as_str)
+    }
+
+    fn runner(&self) -> Result<&Runner, CallError> {
+        self.0.code.as_ref().map_err(|_| CallError::Unavailable)
+    }
+
+    /// The first step of a login. Dropping the future cancels the call.
+    pub async fn begin(&self, call: Call, request: Begin) -> Result<Outcome, CallError> {
+        let credential = request.credential.clone();
+        let keeps = self.0.operations.credentials;
+        let check = move |outcome: &Outcome| check_outcome(outcome, credential.as_ref(), keeps);
+        self.runner()?
+            .run(call, check, move |strategy, call| {
+                Box::pin(async move { strategy.begin(&call, request).await })
+            })
+            .await
+    }
+
+    /// Makes or takes over a credential.
+    pub async fn credentials(&self, call: Call, op: CredentialOp) -> Result<CredentialReply, CallError> {
+        if !self.0.operations.credentials {
+            return Err(CallError::Unsupported);
+        }
+        let check = |reply: &CredentialReply| {
+            if reply.secret.is_empty() { Err("it gave an empty secret to store") } else { Ok(()) }
+        };
+        self.runner()?
+            .run(call, check, move |strategy, call| {
+                Box::pin(async move { strategy.credentials(&call, op).await })
+            })
+            .await
+    }
+}
+
+/// A strategy for which the gateway keeps credentials may authenticate the subject of the
+/// one it was handed, and nobody else; so without one it may authenticate nobody.
+fn check_outcome(
+    outcome: &Outcome,
+    credential: Option<&StoredCredential>,
+    keeps: bool,
+) -> Result<(), &'static str> {
+    let Outcome::Authenticated(who) = outcome else { return Ok(()) };
+    match credential {
+        Some(credential) if credential.subject != who.subject => {
+            Err("it authenticated another subject than that of the credential it was handed")
+        }
+        None if keeps => Err("it authenticated somebody without having been handed a credential"),
+        None if who.renewed_secret.is_some() => Err("it renewed a secret that it was not handed"),
+        _ => Ok(()),
+    }
+}
