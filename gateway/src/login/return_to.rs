@@ -1,0 +1,152 @@
+//! Where a login leads: a path of our own origin, and nothing else (contract section 5,
+//! Pages). Total on any text.
+
+use portcullis_config::Endpoints;
+
+/// The most bytes of a path that is followed.
+const MAX: usize = 2048;
+
+/// The path to go to: `asked` if it is safe, else `/`.
+pub fn path<'a>(asked: Option<&'a str>, endpoints: &Endpoints) -> &'a str {
+    asked.filter(|path| is_safe(path, endpoints)).unwrap_or("/")
+}
+
+/// One leading `/`, and nothing that a browser or a proxy would read as something else
+/// (WHATWG URL, path state: a backslash counts as a slash, tabs and line ends vanish).
+fn is_safe(target: &str, endpoints: &Endpoints) -> bool {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let plain = |text: &str| text.bytes().all(|b| matches!(b, b'!'..=b'~') && !b"\\#\"<>".contains(&b));
+    target.len() <= MAX
+        && plain(path)
+        && plain(query)
+        && path.starts_with('/')
+        && is_normal(path)
+        && !is_within(path, &endpoints.login)
+        && !is_within(path, &endpoints.logout)
+        && !is_within(path, &endpoints.auth)
+}
+
+/// Whether normalisation would leave the path as it is: no empty or dot segments, no
+/// escape of what needs none, none that hides a separator or a control character.
+fn is_normal(path: &str) -> bool {
+    let segments_are = path.split('/').skip(1).enumerate().all(|(index, segment)| {
+        let last = index + 1 == path.matches('/').count();
+        let bare = segment.split(';').next().unwrap_or_default();
+        (last || !segment.is_empty()) && bare != "." && bare != ".."
+    });
+    segments_are && escapes_are_normal(path)
+}
+
+fn escapes_are_normal(path: &str) -> bool {
+    path.split('%').skip(1).all(|after| {
+        let byte = after.get(..2).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        match byte.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            None | Some(0..=0x1f | 0x7f | b'/' | b'\\') => false,
+            // Unreserved characters (RFC 3986 §2.3) are written as themselves.
+            Some(b'-' | b'.' | b'_' | b'~') => false,
+            // Another escape could hide behind `%25` from whoever decodes twice.
+            Some(b'%') => !after.get(2..4).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit())),
+            Some(byte) => !byte.is_ascii_alphanumeric(),
+        }
+    })
+}
+
+/// On whole segments, without case: a route that compares so must not lead there either.
+fn is_within(path: &str, endpoint: &str) -> bool {
+    let head = path.get(..endpoint.len());
+    let rest = path.get(endpoint.len()..).unwrap_or_default();
+    head.is_some_and(|head| head.eq_ignore_ascii_case(endpoint))
+        && (rest.is_empty() || rest.starts_with(['/', ';']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn endpoints() -> Endpoints {
+        Endpoints { login: "/login".into(), logout: "/logout".into(), auth: "/auth".into() }
+    }
+
+    fn lands(asked: &str) -> String {
+        path(Some(asked), &endpoints()).to_owned()
+    }
+
+    #[test]
+    fn a_path_of_our_own_is_followed() {
+        for asked in [
+            "/",
+            "/x",
+            "/x/",
+            "/a/b?c=d&e=%2Ff",
+            "/loginx",
+            "/a%20b",
+            "/100%25.txt",
+            "/x?u=https://e.test/",
+            "/@x",
+            "/a:b",
+        ] {
+            assert_eq!(lands(asked), asked);
+        }
+        assert_eq!(path(None, &endpoints()), "/");
+    }
+
+    #[test]
+    fn whatever_could_leave_the_origin_becomes_the_root() {
+        let long = format!("/{}", "x".repeat(MAX));
+        for asked in [
+            "",
+            "x",
+            "//e.test",
+            "///e.test",
+            "/\\e.test",
+            "\\\\e.test",
+            "/\t/e.test",
+            "/\n/e.test",
+            " /x",
+            "https://e.test",
+            "https:e.test",
+            "javascript:alert(1)",
+            "/%09/e.test",
+            "/%2Fe.test",
+            "/%5Ce.test",
+            "/./x",
+            "/../x",
+            "/x/..",
+            "/x/%2e%2e/y",
+            "/.;/x",
+            "/x//y",
+            "/x#y",
+            "/%",
+            "/%4",
+            "/%41",
+            "/%252Fx",
+            "/x\u{e9}",
+            "/x y",
+            "/login",
+            "/login/local",
+            "/LOGIN",
+            "/logout?global=true",
+            "/auth/current",
+            "/login;x",
+            "/a\"b",
+            "?x",
+            &long,
+        ] {
+            assert_eq!(lands(asked), "/", "{asked:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_result_always_stays_here(asked in "[/\\\\a-z.%@:?#;\t\n ]{0,24}|\\PC{0,40}|(/|//|/\\\\|/%2f|/\\.\\.)[a-z./%]{0,20}") {
+            let landed = lands(&asked);
+            prop_assert!(landed.starts_with('/'));
+            prop_assert!(!landed.contains("//") || landed.find("//") > landed.find('?'));
+            prop_assert!(!landed.contains('\\') && !landed.contains('#'));
+            prop_assert!(!landed.chars().any(|c| c.is_control() || c == ' '));
+            prop_assert!(landed.len() <= MAX);
+            prop_assert!(landed == "/" || landed == asked);
+        }
+    }
+}
