@@ -1,1 +1,35 @@
-//! x
+//! What the tests of the front door stand on: a gateway on a free port, a client that
+//! writes bytes and reads strictly, upstreams that record bytes or misbehave on purpose.
+//!
+//! `program.rs` the built binary · `gateway.rs` one running gateway · `site.rs` a gateway
+//! with an upstream and alice · `request.rs` `connection.rs` `response.rs` the client ·
+//! `raw.rs` bytes against the shared site · `upstream.rs` `recorded.rs` what an upstream saw · `readers.rs` how applications read
+//! it · `login.rs` signing in · `wait.rs` conditions instead of sleeps · `rng.rs`
+//! repeatable variants · `services.rs` programs that may be missing.
+//!
+//! What may not come in: a crate of the gateway. The tests know the contract only.
+
+pub mod connection;
+pub mod gateway;
+pub mod login;
+pub mod program;
+pub mod raw;
+pub mod readers;
+pub mod recorded;
+pub mod request;
+pub mod response;
+pub mod rng;
+pub mod services;
+pub mod site;
+pub mod upstream;
+pub mod wait;
+
+pub use connection::{Broken, Connection};
+pub use gateway::Gateway;
+pub use login::Login;
+pub use recorded::Recorded;
+pub use request::Request;
+pub use response::Response;
+pub use site::Site;
+pub use upstream::Upstream;
+pub use wait::until;

@@ -1,0 +1,30 @@
+//! Programs that a developer's machine may not have: skipped loudly there, failed in
+//! `tests/run`, which installs them.
+
+use std::{path::PathBuf, process::Command};
+
+/// Where a program is, or nothing after a loud word. With
+/// `PORTCULLIS_REQUIRE_SERVICES=1` a missing one fails the test.
+pub fn service(name: &str) -> Option<PathBuf> {
+    let found = ["/usr/sbin", "/usr/local/sbin", "/sbin"]
+        .iter()
+        .map(PathBuf::from)
+        .chain(std::env::var_os("PATH").iter().flat_map(std::env::split_paths))
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    if found.is_none() {
+        let required = std::env::var_os("PORTCULLIS_REQUIRE_SERVICES").is_some_and(|v| v == "1");
+        assert!(!required, "{name} is not installed, and PORTCULLIS_REQUIRE_SERVICES=1 asks for it");
+        eprintln!("SKIPPED: {name} is not installed; `./tests/run` installs it");
+    }
+    found
+}
+
+/// curl with arguments: its standard output, if it is there. Fails when curl does.
+pub fn curl(arguments: &[&str]) -> Option<String> {
+    let path = service("curl")?;
+    let output = Command::new(path).args(["-q", "-sS", "--max-time", "10"]).args(arguments).output();
+    let output = output.expect("curl runs");
+    assert!(output.status.success(), "curl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}

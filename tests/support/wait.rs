@@ -1,0 +1,25 @@
+//! Conditions instead of sleeps.
+
+use std::time::{Duration, Instant};
+
+/// The longest that anything in these tests may take.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks again and again until there is an answer; panics with `what` after ten seconds.
+#[track_caller]
+pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask)
+}
+
+/// The same with a time of its own.
+#[track_caller]
+pub fn within<T>(time: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < time, "waited {time:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
