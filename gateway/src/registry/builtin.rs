@@ -33,5 +33,5 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
 /// The stored form (a PHC string) of a password, for `portcullis hash-password`. The
 /// error says what is wrong with the password.
 pub fn hash_password(password: &str, random: &Random) -> Result<String, String> {
-    portcullis_strategy_local::hash_password(password, &*random.shared())
+    portcullis_strategy_local::hash_password(password, random.shared())
 }

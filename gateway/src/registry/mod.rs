@@ -8,6 +8,8 @@ pub mod builtin;
 mod health;
 mod instance;
 mod runner;
+#[cfg(test)]
+mod tests;
 
 pub use instance::{Instance, Origin};
 pub use runner::CallError;

@@ -3,7 +3,11 @@
 use crate::password::Password;
 use argon2::{
     Algorithm, Argon2, Params, Version,
-    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
+    password_hash::phc::{self, Output, ParamsString, PasswordHash, Salt},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 /// OWASP's least: 19 MiB, two passes, one lane (contract; checked against the library's
@@ -22,7 +26,7 @@ const MAX_LANES: u32 = 16;
 /// Longer than any PHC string within these limits.
 const MAX_STORED: usize = 256;
 
-type Random = dyn Fn(&mut [u8]) + Send + Sync;
+pub(crate) type Random = dyn Fn(&mut [u8]) + Send + Sync;
 
 /// A stored hash whose algorithm and cost are acceptable.
 pub(crate) struct Stored {
@@ -79,59 +83,81 @@ pub(crate) enum Checked {
     },
 }
 
-/// One argon2id computation; a second only after a right password with old parameters.
-pub(crate) fn check(password: &Password, stored: &Stored, random: &Random) -> Result<Checked, String> {
-    let mut out = [0; Output::MAX_LENGTH];
-    let out = &mut out[..stored.output.len()];
-    compute(password, &stored.salt, stored.params.clone(), out)?;
-    let computed = Output::new(out).map_err(|error| error.to_string())?;
-    // `Output` compares in constant time.
-    if computed != stored.output {
-        return Ok(Checked::Wrong);
+/// Computes argon2id, and keeps account of how much of it.
+pub(crate) struct Hasher {
+    random: Arc<Random>,
+    /// KiB filled since the start: what equal work is proven by, without a clock.
+    pub(crate) work: AtomicU64,
+}
+
+impl Hasher {
+    pub(crate) fn new(random: Arc<Random>) -> Self {
+        Self { random, work: AtomicU64::new(0) }
     }
-    let renewed = if stored.is_current() { None } else { Some(make(password, random)?) };
-    Ok(Checked::Right { renewed })
-}
 
-/// The same computation where there is nothing to compare with, so that an unknown name
-/// costs what a wrong password does.
-pub(crate) fn waste(password: &Password) {
-    let mut out = [0; OUTPUT];
-    let _ = compute(password, &[0; SALT], current(), &mut out);
-    std::hint::black_box(out);
-}
+    /// One computation; a second only after a right password with old parameters.
+    pub(crate) fn check(&self, password: &Password, stored: &Stored) -> Result<Checked, String> {
+        let mut out = [0; Output::MAX_LENGTH];
+        let out = &mut out[..stored.output.len()];
+        self.compute(password, &stored.salt, stored.params.clone(), out)?;
+        let computed = Output::new(out).map_err(|error| error.to_string())?;
+        // `Output` compares in constant time.
+        if computed != stored.output {
+            return Ok(Checked::Wrong);
+        }
+        let renewed = if stored.is_current() { None } else { Some(self.make(password)?) };
+        Ok(Checked::Right { renewed })
+    }
 
-/// The stored form of a password.
-pub(crate) fn make(password: &Password, random: &Random) -> Result<String, String> {
-    let mut salt = [0; SALT];
-    random(&mut salt);
-    let mut out = [0; OUTPUT];
-    let params = current();
-    compute(password, &salt, params.clone(), &mut out)?;
-    let error = |error: argon2::password_hash::phc::Error| error.to_string();
-    let hash = PasswordHash {
-        algorithm: Algorithm::Argon2id.ident(),
-        version: Some(Version::V0x13.into()),
-        params: ParamsString::try_from(&params).map_err(|error| error.to_string())?,
-        salt: Some(Salt::new(&salt).map_err(error)?),
-        hash: Some(Output::new(&out).map_err(error)?),
-    };
-    Ok(hash.to_string())
+    /// The same computation where there is nothing to compare with, so that an unknown
+    /// name costs what a wrong password does.
+    pub(crate) fn waste(&self, password: &Password) -> Result<(), String> {
+        let mut out = [0; OUTPUT];
+        self.compute(password, &[0; SALT], current(), &mut out)?;
+        std::hint::black_box(out);
+        Ok(())
+    }
+
+    /// The stored form of a password.
+    pub(crate) fn make(&self, password: &Password) -> Result<String, String> {
+        let mut salt = [0; SALT];
+        (self.random)(&mut salt);
+        let mut out = [0; OUTPUT];
+        let params = current();
+        self.compute(password, &salt, params.clone(), &mut out)?;
+        let error = |error: phc::Error| error.to_string();
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params).map_err(|error| error.to_string())?,
+            salt: Some(Salt::new(&salt).map_err(error)?),
+            hash: Some(Output::new(&out).map_err(error)?),
+        };
+        Ok(hash.to_string())
+    }
+
+    fn compute(
+        &self,
+        password: &Password,
+        salt: &[u8],
+        params: Params,
+        out: &mut [u8],
+    ) -> Result<(), String> {
+        let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
+        self.work.fetch_add(work, Ordering::SeqCst);
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(password.as_bytes(), salt, out)
+            .map_err(|error| format!("argon2 failed: {error}"))
+    }
 }
 
 /// The stored form of a password as typed, for `portcullis hash-password`. Blocks for
 /// tens of milliseconds. The error says what is wrong with the password.
-pub fn hash_password(password: &str, random: &Random) -> Result<String, String> {
+pub fn hash_password(password: &str, random: Arc<Random>) -> Result<String, String> {
     let password = Password::new(password).map_err(|why| format!("the password {why}"))?;
-    make(&password, random)
+    Hasher::new(random).make(&password)
 }
 
 fn current() -> Params {
     Params::new(MEMORY, PASSES, LANES, Some(OUTPUT)).expect("constants within argon2's ranges")
-}
-
-fn compute(password: &Password, salt: &[u8], params: Params, out: &mut [u8]) -> Result<(), String> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(password.as_bytes(), salt, out)
-        .map_err(|error| format!("argon2 failed: {error}"))
 }

@@ -11,7 +11,7 @@ mod tests;
 
 pub use hash::hash_password;
 
-use hash::Stored;
+use hash::{Checked, Hasher, Stored};
 use password::Password;
 use portcullis_plugin_api::{
     Answer, Authenticated, Begin, Call, Claims, CredentialOp, CredentialReply, Denial, Field, FieldKind,
@@ -27,7 +27,7 @@ const QUEUE_PER_SLOT: usize = 8;
 pub struct Local {
     settings: Settings,
     workers: Workers,
-    random: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+    hasher: Arc<Hasher>,
 }
 
 impl Strategy for Local {
@@ -39,7 +39,7 @@ impl Strategy for Local {
         let slots = host.cores.max(1);
         let workers = Workers::new("password", slots, slots * QUEUE_PER_SLOT)
             .map_err(|error| StartError::Failed(format!("no threads to hash on: {error}")))?;
-        Ok(Self { settings, workers, random: host.random })
+        Ok(Self { settings, workers, hasher: Arc::new(Hasher::new(host.random)) })
     }
 
     async fn begin(&self, _call: &Call, request: Begin) -> Answer<Outcome> {
@@ -48,22 +48,20 @@ impl Strategy for Local {
         }
         let password = Password::of_form(request.form)?;
         let Some(credential) = request.credential else {
-            self.workers.run(move || hash::waste(&password)).await?;
+            self.hash(move |hasher| hasher.waste(&password)).await?;
             return Ok(Outcome::Denied(Denial::BadCredentials));
         };
         let stored = match Stored::read(&credential.secret) {
             Ok(stored) => stored,
             Err(why) => {
                 // Could not decide, but at the same cost as any other no.
-                self.workers.run(move || hash::waste(&password)).await?;
+                self.hash(move |hasher| hasher.waste(&password)).await?;
                 return Err(StrategyError::UnusableCredential(why));
             }
         };
-        let random = self.random.clone();
-        let checked = self.workers.run(move || hash::check(&password, &stored, &*random)).await?;
-        match checked.map_err(StrategyError::Failed)? {
-            hash::Checked::Wrong => Ok(Outcome::Denied(Denial::BadCredentials)),
-            hash::Checked::Right { renewed } => Ok(Outcome::Authenticated(Box::new(Authenticated {
+        match self.hash(move |hasher| hasher.check(&password, &stored)).await? {
+            Checked::Wrong => Ok(Outcome::Denied(Denial::BadCredentials)),
+            Checked::Right { renewed } => Ok(Outcome::Authenticated(Box::new(Authenticated {
                 subject: credential.subject,
                 claims: Claims::new(),
                 renewed_secret: renewed,
@@ -76,11 +74,7 @@ impl Strategy for Local {
             CredentialOp::Create { form, about } => {
                 let password = Password::of_form(form)?;
                 password.check_strength(self.settings.min_length, &about)?;
-                let random = self.random.clone();
-                self.workers
-                    .run(move || hash::make(&password, &*random))
-                    .await?
-                    .map_err(StrategyError::Failed)?
+                self.hash(move |hasher| hasher.make(&password)).await?
             }
             CredentialOp::Import { secret } => match Stored::read(&secret) {
                 Ok(_) => secret,
@@ -91,6 +85,16 @@ impl Strategy for Local {
             },
         };
         Ok(CredentialReply { secret })
+    }
+}
+
+impl Local {
+    async fn hash<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Hasher) -> Result<T, String> + Send + 'static,
+    ) -> Answer<T> {
+        let hasher = self.hasher.clone();
+        self.workers.run(move || job(&hasher)).await?.map_err(StrategyError::Failed)
     }
 }
 

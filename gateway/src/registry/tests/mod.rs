@@ -1,0 +1,271 @@
+//! The registry and its guard, with strategies of the tests' own.
+
+mod strategies;
+
+use super::{builtin::Kind, *};
+use portcullis_plugin_api::{Begin, Call, CredentialOp, Object, Outcome, StoredCredential, Subject};
+use serde_json::json;
+use std::{net::Ipv4Addr, time::Duration};
+use strategies::{BEGUN, Odd, Settled};
+use tokio::time::{Instant, advance};
+
+const KINDS: &[Kind] = &[Kind::of::<Odd>(), Kind::of::<Settled>()];
+
+fn host() -> Host {
+    Host { random: Arc::new(|bytes| bytes.fill(1)), cores: 1 }
+}
+
+fn configured(id: &str, kind: &str, settings: serde_json::Value) -> Strategy {
+    let serde_json::Value::Object(settings) = settings else { panic!("a table") };
+    Strategy { id: id.into(), kind: kind.into(), title: "Title".into(), required: false, settings }
+}
+
+fn place(strategy: &Strategy, problem: SettingsProblem) -> Problem {
+    Problem {
+        place: format!("{} {}", strategy.id, problem.path.join(".")),
+        message: problem.message,
+        help: problem.expected,
+    }
+}
+
+async fn start(strategies: &[Strategy]) -> Result<Registry, Vec<Problem>> {
+    Registry::start_kinds(KINDS, strategies, host(), &place).await
+}
+
+/// One instance of a strategy that does what each form says.
+async fn odd() -> Instance {
+    start(&[configured("odd", "odd", json!({}))]).await.unwrap().get("odd").unwrap()
+}
+
+async fn settled() -> Instance {
+    start(&[configured("settled", "settled", json!({}))]).await.unwrap().get("settled").unwrap()
+}
+
+fn call() -> Call {
+    Call { request_id: "r".into(), strategy: "odd".into(), client_ip: Ipv4Addr::LOCALHOST.into() }
+}
+
+fn subject(text: &str) -> Subject {
+    Subject::new(text).unwrap()
+}
+
+async fn ask(of: &Instance, what: &str, credential: Option<&str>) -> Result<Outcome, CallError> {
+    let credential =
+        credential.map(|name| StoredCredential { subject: subject(name), secret: "secret".into() });
+    let form = [("do".to_owned(), what.to_owned())].into();
+    of.begin(call(), Begin { form, credential }).await
+}
+
+async fn fails(of: &Instance, what: &str) -> bool {
+    ask(of, what, None).await.is_err_and(|error| error == CallError::Unavailable)
+}
+
+#[tokio::test]
+async fn instances_stand_in_the_order_of_the_file_and_are_found_by_id() {
+    let registry = start(&[configured("zeta", "odd", json!({})), configured("alpha", "settled", json!({}))])
+        .await
+        .unwrap();
+    let ids: Vec<_> = registry.list().iter().map(|i| (i.id(), i.kind(), i.title())).collect();
+    assert_eq!(ids, [("zeta", "odd", "Title"), ("alpha", "settled", "Title")]);
+    let alpha = registry.get("alpha").unwrap();
+    assert!(alpha.operations().credentials);
+    assert_eq!(alpha.origin().to_string(), "built in");
+    assert_eq!(alpha.failure(), None);
+    assert!(registry.get("beta").is_none());
+}
+
+#[tokio::test]
+async fn all_problems_of_all_strategies_are_reported_at_once() {
+    let problems = start(&[
+        configured("one", "odd", json!({"start": "wrong"})),
+        configured("two", "od", json!({})),
+        configured("three", "ldap", json!({})),
+    ])
+    .await
+    .unwrap_err();
+    let said: Vec<_> =
+        problems.iter().map(|p| (p.place.as_str(), p.message.as_str(), p.help.as_deref())).collect();
+    assert_eq!(
+        said,
+        [
+            ("one start", "`start` is wrong", None),
+            ("one start", "and once more", None),
+            ("two kind", "there is no strategy kind `od`", Some("one of `odd`, `settled`")),
+            ("three kind", "kind `ldap` is not built yet", None),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strategy_that_does_not_start_is_unavailable_and_the_others_work() {
+    for (how, reason) in [
+        ("fail", "nothing to stand on"),
+        ("panic", "panicked: start on purpose"),
+        ("hang", "did not answer within 10 seconds"),
+    ] {
+        let registry = start(&[
+            configured("broken", "odd", json!({ "start": how })),
+            configured("odd", "odd", json!({})),
+        ])
+        .await
+        .unwrap();
+        let broken = registry.get("broken").unwrap();
+        assert_eq!(broken.failure(), Some(reason));
+        assert!(fails(&broken, "deny").await);
+        assert!(ask(&registry.get("odd").unwrap(), "deny", None).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_required_strategy_that_does_not_start_stops_the_gateway() {
+    let mut strategy = configured("broken", "odd", json!({"start": "fail"}));
+    strategy.required = true;
+    let problems = start(&[strategy]).await.unwrap_err();
+    assert_eq!(problems[0].message, "the strategy is required and did not start: nothing to stand on");
+}
+
+#[tokio::test]
+async fn answers_and_refusals_pass_as_they_are() {
+    let odd = odd().await;
+    assert!(matches!(ask(&odd, "form", None).await, Ok(Outcome::Form(_))));
+    assert!(matches!(ask(&odd, "deny", None).await, Ok(Outcome::Denied(_))));
+    assert!(matches!(ask(&odd, "bob", None).await, Ok(Outcome::Authenticated(_))));
+    assert_eq!(ask(&odd, "busy", None).await.unwrap_err(), CallError::Busy);
+    assert_eq!(
+        ask(&odd, "bad", None).await.unwrap_err(),
+        CallError::BadRequest { field: "do".into(), message: "is bad".into() }
+    );
+    let op = CredentialOp::Import { secret: String::new() };
+    assert_eq!(odd.credentials(call(), op).await.unwrap_err(), CallError::Unsupported);
+}
+
+#[tokio::test]
+async fn a_strategy_may_authenticate_the_subject_of_its_credential_only() {
+    let settled = settled().await;
+    assert!(ask(&settled, "bob", Some("bob")).await.is_ok());
+    assert_eq!(ask(&settled, "bob", Some("alice")).await.unwrap_err(), CallError::Unavailable);
+    // It keeps its credentials with the gateway, which found none: there is nobody to be.
+    assert_eq!(ask(&settled, "bob", None).await.unwrap_err(), CallError::Unavailable);
+}
+
+#[tokio::test]
+async fn a_credential_is_made_or_the_secret_is_too_weak() {
+    let settled = settled().await;
+    let import = |secret: &str| CredentialOp::Import { secret: secret.into() };
+    assert_eq!(settled.credentials(call(), import("good")).await.unwrap().secret, "good");
+    assert_eq!(
+        settled.credentials(call(), import("weak")).await.unwrap_err(),
+        CallError::Weak("longer".into())
+    );
+    assert_eq!(settled.credentials(call(), import("")).await.unwrap_err(), CallError::Unavailable);
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error_of_that_call_alone() {
+    let odd = odd().await;
+    assert!(fails(&odd, "panic").await);
+    assert!(ask(&odd, "deny", None).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_hangs_ends_at_the_deadline() {
+    let odd = odd().await;
+    let begun = Instant::now();
+    assert!(fails(&odd, "hang").await);
+    assert_eq!(begun.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_calls_in_flight_are_busy_and_a_client_that_leaves_frees_its_slot() {
+    let odd = odd().await;
+    let before = BEGUN.with(|n| n.get());
+    let mut waiting = Vec::new();
+    for _ in 0..256 {
+        let odd = odd.clone();
+        waiting.push(tokio::spawn(async move { ask(&odd, "hang", None).await }));
+    }
+    while BEGUN.with(|n| n.get()) - before < 256 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ask(&odd, "deny", None).await.unwrap_err(), CallError::Busy);
+    waiting.pop().unwrap().abort();
+    let answer = loop {
+        match ask(&odd, "deny", None).await {
+            Err(CallError::Busy) => tokio::task::yield_now().await,
+            other => break other,
+        }
+    };
+    assert!(answer.is_ok());
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// How often the strategy itself was asked meanwhile.
+async fn asked<T>(work: impl Future<Output = T>) -> (T, usize) {
+    let before = BEGUN.with(|n| n.get());
+    let result = work.await;
+    (result, BEGUN.with(|n| n.get()) - before)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strategy_that_keeps_failing_is_set_aside_and_probed_once_in_ten_seconds() {
+    let odd = odd().await;
+    for what in ["fail", "panic", "hang", "fail"] {
+        assert!(fails(&odd, what).await);
+    }
+    assert_eq!(asked(fails(&odd, "fail")).await, (true, 1), "the fifth still asks");
+    assert_eq!(asked(fails(&odd, "deny")).await, (true, 0), "now it is set aside");
+    advance(Duration::from_secs(10)).await;
+    assert_eq!(asked(fails(&odd, "fail")).await, (true, 1), "the probe");
+    assert_eq!(asked(fails(&odd, "deny")).await, (true, 0), "only one");
+    advance(Duration::from_secs(10)).await;
+    assert_eq!(asked(fails(&odd, "deny")).await, (false, 1), "this one decides");
+    assert_eq!(asked(fails(&odd, "deny")).await, (false, 1), "so it is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_for_the_form_or_leaving_does_not_use_the_probe_up() {
+    let odd = odd().await;
+    for _ in 0..5 {
+        assert!(fails(&odd, "fail").await);
+    }
+    advance(Duration::from_secs(10)).await;
+    assert!(ask(&odd, "form", None).await.is_ok());
+    let left = tokio::time::timeout(Duration::from_secs(1), ask(&odd, "hang", None)).await;
+    assert!(left.is_err());
+    assert_eq!(asked(fails(&odd, "deny")).await, (false, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_busy_answers_and_one_accounts_broken_credential_set_nothing_aside() {
+    let odd = odd().await;
+    for what in ["deny", "busy", "bad", "unusable"] {
+        for _ in 0..10 {
+            let _ = ask(&odd, what, None).await;
+        }
+    }
+    assert!(ask(&odd, "deny", None).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_far_apart_or_with_decisions_between_set_nothing_aside() {
+    let odd = odd().await;
+    for _ in 0..10 {
+        assert!(fails(&odd, "fail").await);
+        advance(Duration::from_secs(15)).await;
+    }
+    for _ in 0..10 {
+        assert!(fails(&odd, "fail").await);
+        assert!(ask(&odd, "deny", None).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn every_kind_that_is_linked_in_starts_without_settings() {
+    for kind in builtin::KINDS {
+        let strategy = configured("x", kind.name, json!(Object::new()));
+        let registry = Registry::start_kinds(builtin::KINDS, &[strategy], host(), &place).await.unwrap();
+        assert_eq!(registry.list()[0].failure(), None);
+        assert_eq!(registry.list()[0].operations(), kind.operations);
+    }
+    assert!(builtin::kinds().count() > 0);
+}
