@@ -3,11 +3,12 @@
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use portcullis_plugin_api::RandomSource;
 use std::sync::Arc;
 
 /// Fills slices with unpredictable bytes.
 #[derive(Clone)]
-pub struct Random(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Random(Arc<RandomSource>);
 
 impl Random {
     /// The operating system's.
@@ -25,7 +26,7 @@ impl Random {
     }
 
     /// The function itself, to lend to a strategy.
-    pub fn shared(&self) -> Arc<dyn Fn(&mut [u8]) + Send + Sync> {
+    pub fn shared(&self) -> Arc<RandomSource> {
         self.0.clone()
     }
 

@@ -24,3 +24,26 @@ impl Subject {
 /// What a strategy knows of the person beside the subject: `name`, `email`, `groups`, …
 /// Nothing here is believed until the gateway has admitted the login.
 pub type Claims = Object;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_has_1_to_255_bytes() {
+        assert_eq!(Subject::new(""), None);
+        for fits in ["a".to_owned(), "a".repeat(255), "é".repeat(127), "uid=bob,dc=example".to_owned()] {
+            assert_eq!(Subject::new(fits.clone()).expect("it fits").as_str(), fits);
+        }
+        // Bytes, not characters: 128 times two.
+        assert_eq!(Subject::new("é".repeat(128)), None);
+        assert_eq!(Subject::new("a".repeat(256)), None);
+    }
+
+    #[test]
+    fn a_subject_has_no_control_characters() {
+        for control in ['\0', '\n', '\r', '\t', '\u{7f}', '\u{85}'] {
+            assert_eq!(Subject::new(format!("bob{control}")), None, "{control:?}");
+        }
+    }
+}

@@ -1,11 +1,11 @@
 //! Credentials that the gateway keeps for a strategy (a password's hash), and the
 //! questions it asks about them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// What is to be done with a stored credential. Whether one exists, finding it and
 /// deleting it are the gateway's.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum CredentialOp {
     /// Make one from form fields (`password`). `about` holds what the person is called
     /// (name, address), which a strategy may refuse inside a secret.
@@ -24,8 +24,54 @@ pub enum CredentialOp {
 }
 
 /// What the gateway should store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CredentialReply {
     /// Opaque to the gateway.
     pub secret: String,
+}
+
+// `Debug` shows no password and no hash.
+
+impl fmt::Debug for CredentialOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { form, .. } => {
+                let fields: Vec<_> = form.keys().collect();
+                f.debug_struct("Create").field("form", &fields).finish_non_exhaustive()
+            }
+            Self::Import { .. } => f.debug_struct("Import").finish_non_exhaustive(),
+        }
+    }
+}
+
+impl fmt::Debug for CredentialReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialReply").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Authenticated, Begin, Claims, CredentialOp, CredentialReply, Resume, StoredCredential, Subject,
+    };
+
+    #[test]
+    fn no_secret_is_in_debug_output() {
+        let secret = || "hunter2".to_owned();
+        let form: std::collections::BTreeMap<_, _> = [("password".to_owned(), secret())].into();
+        let subject = Subject::new("bob").expect("it fits");
+        let credential = StoredCredential { subject: subject.clone(), secret: secret() };
+        let shown = [
+            format!("{:?}", Begin { form: form.clone(), credential: Some(credential) }),
+            format!("{:?}", Resume { form: form.clone(), flow: Vec::new() }),
+            format!("{:?}", CredentialOp::Create { form, about: vec![] }),
+            format!("{:?}", CredentialOp::Import { secret: secret() }),
+            format!("{:?}", CredentialReply { secret: secret() }),
+            format!("{:?}", Authenticated { subject, claims: Claims::new(), renewed_secret: Some(secret()) }),
+        ];
+        for text in shown {
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
 }

@@ -5,6 +5,85 @@
 //! the credential that the gateway holds for it, and answers with an [`Outcome`]. It
 //! has no store, no cookie and no account, so it can be tested without a gateway.
 //!
+//! # The smallest strategy
+//!
+//! One shared phrase for everybody. `kind = "phrase"` in the configuration names it, the
+//! rest of that table is its settings.
+//!
+//! ```
+//! use portcullis_plugin_api::*;
+//!
+//! pub struct Phrase {
+//!     phrase: String,
+//! }
+//!
+//! impl Strategy for Phrase {
+//!     const KIND: &'static str = "phrase";
+//!     const OPERATIONS: Operations = Operations { credentials: false };
+//!
+//!     async fn start(settings: Object, _host: Host) -> Result<Self, StartError> {
+//!         match settings.get("phrase").and_then(|value| value.as_str()) {
+//!             Some(phrase) => Ok(Self { phrase: phrase.to_owned() }),
+//!             None => Err(StartError::Settings(vec![
+//!                 SettingsProblem::at("phrase", "`phrase` is missing").expected("a string"),
+//!             ])),
+//!         }
+//!     }
+//!
+//!     async fn begin(&self, _call: &Call, request: Begin) -> Answer<Outcome> {
+//!         let label = "The phrase".to_owned();
+//!         let field = Field { name: "phrase".into(), kind: FieldKind::Password, label, required: true };
+//!         match request.form.get("phrase") {
+//!             None => Ok(Outcome::Form(Form { fields: vec![field], message: None })),
+//!             Some(given) if *given == self.phrase => Ok(Outcome::Authenticated(Box::new(Authenticated {
+//!                 subject: Subject::new("everybody").expect("1 to 255 bytes"),
+//!                 claims: Claims::new(),
+//!                 renewed_secret: None,
+//!             }))),
+//!             Some(_) => Ok(Outcome::Denied(Denial::BadCredentials)),
+//!         }
+//!     }
+//! }
+//! # fn main() {
+//! #     use std::{pin::pin, sync::Arc, task::{Context, Poll, Waker}};
+//! #     fn now<T>(work: impl Future<Output = T>) -> T {
+//! #         match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+//! #             Poll::Ready(done) => done,
+//! #             Poll::Pending => panic!("it waits for nothing"),
+//! #         }
+//! #     }
+//! #     let host = Host { random: Arc::new(|_| ()), cores: 1 };
+//! #     assert!(now(start::<Phrase>(Object::new(), host.clone())).is_err());
+//! #     let settings = Object::from_iter([("phrase".to_owned(), "open sesame".into())]);
+//! #     let strategy = now(start::<Phrase>(settings, host)).ok().unwrap();
+//! #     let call = Call {
+//! #         request_id: "r".into(), strategy: "door".into(), client_ip: [127, 0, 0, 1].into(),
+//! #     };
+//! #     let answer = |phrase: Option<&str>| {
+//! #         let form = phrase.map(|p| ("phrase".to_owned(), p.to_owned())).into_iter().collect();
+//! #         now(strategy.begin(&call, Begin { form, credential: None })).unwrap()
+//! #     };
+//! #     assert!(matches!(answer(None), Outcome::Form(_)));
+//! #     assert!(matches!(answer(Some("open")), Outcome::Denied(_)));
+//! #     assert!(matches!(answer(Some("open sesame")), Outcome::Authenticated(_)));
+//! # }
+//! ```
+//!
+//! # What an author should know
+//!
+//! - A no is a value ([`Outcome::Denied`]), an error is an error ([`StrategyError`]). An
+//!   error is answered with 503 and counts as nobody's failed attempt; a strategy that
+//!   gives many in a row is set aside for a while.
+//! - A strategy whose [`Operations`] say `credentials` is handed what the gateway keeps of
+//!   the person ([`Begin::credential`]), and may authenticate that credential's subject and
+//!   nobody else. Handed none, it must deny, at the cost of a wrong secret.
+//! - A subject is for ever: not an address, not a name that may change.
+//! - A call may be dropped at any `await`, and is after ten seconds. What blocks or computes
+//!   for more than a millisecond belongs on [`workers::Workers`].
+//! - A panic is caught and is an error of that call. `exit`, a stack overflow and running
+//!   out of memory are not: they end the gateway.
+//! - Text in [`StrategyError::Failed`] is written to the log: no secret may be in it.
+//!
 //! What may not come in: types of an async runtime, of HTTP, or of a dynamic loader.
 
 mod claims;
@@ -22,7 +101,7 @@ pub use error::{StartError, StrategyError};
 pub use outcome::{Authenticated, Denial, Field, FieldKind, Form, Outcome};
 pub use request::{Begin, Call, Resume, StoredCredential};
 pub use settings::SettingsProblem;
-pub use strategy::{Answer, DynStrategy, Host, Operations, Started, Strategy, start};
+pub use strategy::{Answer, DynStrategy, Host, Operations, RandomSource, Started, Strategy, start};
 
 /// A JSON object: a strategy's settings, claims.
 pub type Object = serde_json::Map<String, serde_json::Value>;

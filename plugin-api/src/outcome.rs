@@ -60,7 +60,7 @@ impl FieldKind {
 }
 
 /// A good login.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Authenticated {
     /// Who. A strategy that was handed a stored credential may name that one's subject only.
     pub subject: Subject,
@@ -78,4 +78,11 @@ pub enum Denial {
     BadCredentials,
     /// Known and right, but not allowed in.
     NotAdmitted,
+}
+
+impl std::fmt::Debug for Authenticated {
+    // Without the renewed secret, and without claims, which are somebody's private data.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticated").field("subject", &self.subject).finish_non_exhaustive()
+    }
 }

@@ -16,11 +16,14 @@ pub struct Operations {
     pub credentials: bool,
 }
 
+/// Fills a slice with unpredictable bytes.
+pub type RandomSource = dyn Fn(&mut [u8]) + Send + Sync;
+
 /// What the gateway lends to a strategy.
 #[derive(Clone)]
 pub struct Host {
     /// Fills the slice with unpredictable bytes.
-    pub random: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+    pub random: Arc<RandomSource>,
     /// How many cores the gateway may use.
     pub cores: usize,
 }
@@ -36,7 +39,8 @@ pub trait Strategy: Send + Sync + Sized + 'static {
     /// the keys that are the gateway's (`kind`, `title`, `required`).
     fn start(settings: Object, host: Host) -> impl Future<Output = Result<Self, StartError>> + Send;
 
-    /// The first step of a login.
+    /// The first step of a login. The gateway gives it ten seconds, runs at most 256 of
+    /// them at a time, and drops the future when the client leaves.
     fn begin(&self, call: &Call, request: Begin) -> impl Future<Output = Answer<Outcome>> + Send;
 
     /// Makes or takes over a credential.

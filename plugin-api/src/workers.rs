@@ -172,22 +172,28 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Where a job leaves its result, and who is to be told.
-struct Answer<T>(Mutex<(Option<Result<T, Panic>>, Option<Waker>)>);
+/// Where a job leaves its result.
+struct Answer<T>(Mutex<Slot<T>>);
+
+struct Slot<T> {
+    result: Option<Result<T, Panic>>,
+    /// Who is to be told.
+    waker: Option<Waker>,
+}
 
 type Panic = Box<dyn Any + Send>;
 
 impl<T> Default for Answer<T> {
     fn default() -> Self {
-        Self(Mutex::new((None, None)))
+        Self(Mutex::new(Slot { result: None, waker: None }))
     }
 }
 
 impl<T> Answer<T> {
     fn give(&self, result: Result<T, Panic>) {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.0 = Some(result);
-        let waker = slot.1.take();
+        let mut slot = self.lock();
+        slot.result = Some(result);
+        let waker = slot.waker.take();
         drop(slot);
         if let Some(waker) = waker {
             waker.wake();
@@ -195,12 +201,16 @@ impl<T> Answer<T> {
     }
 
     fn take(&self, waker: &Waker) -> Poll<Result<T, Panic>> {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(result) = slot.0.take() {
+        let mut slot = self.lock();
+        if let Some(result) = slot.result.take() {
             return Poll::Ready(result);
         }
-        slot.1 = Some(waker.clone());
+        slot.waker = Some(waker.clone());
         Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slot<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

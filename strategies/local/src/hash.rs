@@ -5,6 +5,7 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::phc::{self, Output, ParamsString, PasswordHash, Salt},
 };
+use portcullis_plugin_api::RandomSource;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -25,8 +26,6 @@ const MAX_PASSES: u32 = 16;
 const MAX_LANES: u32 = 16;
 /// Longer than any PHC string within these limits.
 const MAX_STORED: usize = 256;
-
-pub(crate) type Random = dyn Fn(&mut [u8]) + Send + Sync;
 
 /// A stored hash whose algorithm and cost are acceptable.
 pub(crate) struct Stored {
@@ -85,13 +84,13 @@ pub(crate) enum Checked {
 
 /// Computes argon2id, and keeps account of how much of it.
 pub(crate) struct Hasher {
-    random: Arc<Random>,
+    random: Arc<RandomSource>,
     /// KiB filled since the start: what equal work is proven by, without a clock.
     pub(crate) work: AtomicU64,
 }
 
 impl Hasher {
-    pub(crate) fn new(random: Arc<Random>) -> Self {
+    pub(crate) fn new(random: Arc<RandomSource>) -> Self {
         Self { random, work: AtomicU64::new(0) }
     }
 
@@ -153,7 +152,7 @@ impl Hasher {
 
 /// The stored form of a password as typed, for `portcullis hash-password`. Blocks for
 /// tens of milliseconds. The error says what is wrong with the password.
-pub fn hash_password(password: &str, random: Arc<Random>) -> Result<String, String> {
+pub fn hash_password(password: &str, random: Arc<RandomSource>) -> Result<String, String> {
     let password = Password::new(password).map_err(|why| format!("the password {why}"))?;
     Hasher::new(random).make(&password)
 }

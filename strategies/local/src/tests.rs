@@ -2,7 +2,7 @@
 
 use super::*;
 use argon2::{Algorithm, Argon2, Params, Version, password_hash::phc::PasswordHash};
-use portcullis_plugin_api::{StoredCredential, Subject};
+use portcullis_plugin_api::{RandomSource, StoredCredential, Subject};
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -285,7 +285,7 @@ async fn a_full_queue_is_busy_and_a_client_that_left_makes_room() {
 
 #[test]
 fn the_hash_for_the_command_line_is_one_that_a_login_accepts() {
-    let random: Arc<hash::Random> = Arc::new(|bytes: &mut [u8]| bytes.fill(9));
+    let random: Arc<RandomSource> = Arc::new(|bytes: &mut [u8]| bytes.fill(9));
     let hash = hash_password("caf\u{e9}", random.clone()).unwrap();
     let password = Password::new("cafe\u{301}").ok().unwrap();
     let stored = Stored::read(&hash).unwrap();
