@@ -2,16 +2,22 @@
 //! plane reads it without waiting; what is not in the table is asked of the store
 //! through [`Sessions`].
 //!
-//! `account.rs` the account · `session.rs` one login on one device · `table.rs` the
-//! concurrent table · `cookie.rs` names and values of our cookies · `feed.rs` changes
-//! made by other processes.
+//! `account.rs` the account · `session.rs` one login on one device · `table.rs` the face
+//! of it all · `shelf.rs` the concurrent maps · `changes.rs` what a slow look-up may not
+//! undo · `absent.rs` a short memory of "no" · `ask.rs` one question for many askers ·
+//! `cookie.rs` names and values of our cookies · `feed.rs` changes made by other
+//! processes.
 
+mod absent;
 mod account;
+mod ask;
+mod changes;
 mod cookie;
 mod session;
+mod shelf;
 mod table;
 
 pub use account::Account;
-pub use cookie::CookieNames;
+pub use cookie::{CookieNames, Found};
 pub use session::{LiveSession, SessionRecord, Transport};
-pub use table::{Lookup, Sessions, Unavailable};
+pub use table::{Lookup, Sessions, Unavailable, hash_cookie};

@@ -1,13 +1,34 @@
 //! Signed tokens: access tokens that people carry, assertions that upstreams get, and
 //! the keys behind both.
 //!
-//! `keys.rs` the key ring · `access.rs` access tokens · `assertion.rs` assertions ·
-//! `jwks.rs` what is published · `verified_cache.rs` what a signature has already proven.
+//! `keys.rs` the key ring · `jwt.rs` the compact form, read strictly · `access.rs` access
+//! tokens · `assertion.rs` assertions · `jwks.rs` what is published · `looks.rs` what is
+//! ours by its looks · `verified_cache.rs` what a signature has already proven.
+
+mod access;
+mod assertion;
+mod jwks;
+mod jwt;
+mod keys;
+mod looks;
+mod verified_cache;
+
+#[cfg(test)]
+mod forged;
+
+pub use verified_cache::VerifiedCache;
 
 use crate::{
     clock::UnixMillis,
+    random::Random,
     sessions::{Account, LiveSession},
 };
+use access::Parties;
+use arc_swap::ArcSwap;
+use jsonwebtoken::{Algorithm, Header};
+use keys::{Key, Purpose, Ring};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
 
 /// What a valid signature proves of an access token, and nothing more: whether the
 /// session lives is asked anew on each request.
@@ -30,44 +51,97 @@ pub struct Verified {
 pub struct Refused(pub &'static str);
 
 /// Signs and verifies. Cheap to clone as an `Arc`.
-pub struct Tokens {}
+pub struct Tokens {
+    ring: ArcSwap<Ring>,
+    parties: Parties,
+    assertion_lifetime: Duration,
+    random: Random,
+}
 
 impl Tokens {
     /// Rises whenever a key comes or goes; caches of verified tokens are dropped then.
     pub fn generation(&self) -> u64 {
-        unimplemented!()
+        self.ring.load().generation()
     }
+
     /// Checks signature, `typ`, `iss`, `aud`, `exp` (no leeway), `nbf`, `crit`.
-    pub fn verify(&self, _token: &str, _now: UnixMillis) -> Result<Verified, Refused> {
-        unimplemented!()
+    pub fn verify(&self, token: &str, now: UnixMillis) -> Result<Verified, Refused> {
+        let ring = self.ring.load();
+        let signed = jwt::open(token, Purpose::Access, &ring)?;
+        access::check(signed.kid, &signed.claims, &self.parties, now)
     }
+
     /// Whether a bearer value is one of ours by its looks (a JWT with our `iss`, or
     /// `pcr_…`), valid or not: such a value reaches no upstream.
-    pub fn looks_like_ours(&self, _value: &str) -> bool {
-        unimplemented!()
+    pub fn looks_like_ours(&self, value: &str) -> bool {
+        looks::like_ours(value, &self.parties.issuer)
     }
+
     /// An access token of this session, `expires` at the latest.
     pub fn access(
         &self,
-        _session: &LiveSession,
-        _account: &Account,
-        _now: UnixMillis,
-        _expires: UnixMillis,
+        session: &LiveSession,
+        account: &Account,
+        now: UnixMillis,
+        expires: UnixMillis,
     ) -> String {
-        unimplemented!()
+        let claims = access::claims(&self.parties, session, account, now, expires, self.jti());
+        self.sign(Purpose::Access, &claims)
     }
+
     /// An assertion for one upstream, valid from `now` for the configured lifetime.
     pub fn assertion(
         &self,
-        _upstream: &str,
-        _session: &LiveSession,
-        _account: &Account,
-        _now: UnixMillis,
+        upstream: &str,
+        session: &LiveSession,
+        account: &Account,
+        now: UnixMillis,
     ) -> String {
-        unimplemented!()
+        let (issuer, lifetime) = (&self.parties.issuer, self.assertion_lifetime);
+        let claims = assertion::claims(issuer, upstream, session, account, now, lifetime, self.jti());
+        self.sign(Purpose::Assertion, &claims)
     }
+
     /// The JSON Web Key Set (RFC 7517 §5).
     pub fn jwks(&self) -> String {
-        unimplemented!()
+        self.ring.load().jwks().to_owned()
+    }
+
+    fn with_keys(
+        keys: Vec<Key>,
+        token: &portcullis_config::Token,
+        assertion: &portcullis_config::Assertion,
+        random: Random,
+    ) -> Self {
+        // Fails only if it is in place already; then it is the same one.
+        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        Self {
+            ring: ArcSwap::from_pointee(Ring::new(keys, 1)),
+            parties: Parties { issuer: token.issuer.clone(), audience: token.audience.clone() },
+            assertion_lifetime: assertion.lifetime,
+            random,
+        }
+    }
+
+    /// Takes over what keys there are now.
+    fn replace(&self, keys: Vec<Key>) {
+        let ring = self.ring.load();
+        if !ring.is(&keys) {
+            self.ring.store(Arc::new(Ring::new(keys, ring.generation() + 1)));
+        }
+    }
+
+    fn jti(&self) -> String {
+        self.random.uuid().to_string()
+    }
+
+    fn sign(&self, purpose: Purpose, claims: &impl Serialize) -> String {
+        let ring = self.ring.load();
+        let key = ring.signer(purpose).expect("no ring is made without a key for each purpose");
+        let mut header = Header::new(Algorithm::ES256);
+        header.typ = Some(purpose.typ().to_owned());
+        header.kid = Some(key.kid().to_owned());
+        jsonwebtoken::encode(&header, claims, key.signing())
+            .expect("the key was checked when it was loaded, and claims are plain JSON")
     }
 }

@@ -1,0 +1,250 @@
+//! The concurrent maps behind the table. Readers take no lock; writers (a look-up that
+//! came back, an end, the feed) share one, which no reader ever meets.
+
+use super::{
+    Account, LiveSession, SessionRecord,
+    changes::{Changes, Subject},
+    session::AccountCell,
+};
+use crate::clock::UnixMillis;
+use arc_swap::ArcSwap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+use uuid::Uuid;
+
+/// How many are looked at to find one that may go.
+const SAMPLE: usize = 16;
+
+/// How many references the shelf itself holds on a session: two maps, two books.
+const OWN_REFERENCES: usize = 4;
+
+/// All sessions that this process knows.
+pub(super) struct Shelf {
+    by_cookie: papaya::HashMap<[u8; 32], Arc<LiveSession>>,
+    by_sid: papaya::HashMap<Box<str>, Arc<LiveSession>>,
+    books: Mutex<Books>,
+    capacity: usize,
+    idle: Duration,
+}
+
+/// What only writers see.
+#[derive(Default)]
+struct Books {
+    all: Vec<Arc<LiveSession>>,
+    /// Where the next sample begins.
+    hand: usize,
+    people: HashMap<Uuid, Person>,
+    changes: Changes,
+    /// Last uses of sessions that left the table before they were written.
+    left: Vec<(String, UnixMillis)>,
+}
+
+/// An account with at least one session here.
+struct Person {
+    cell: AccountCell,
+    sessions: HashMap<u64, Arc<LiveSession>>,
+}
+
+/// A session ended or its account changed while the store was being asked.
+#[derive(Debug)]
+pub(super) struct Overtaken;
+
+impl Shelf {
+    pub(super) fn new(capacity: usize, idle: Duration) -> Self {
+        Self {
+            by_cookie: papaya::HashMap::new(),
+            by_sid: papaya::HashMap::new(),
+            books: Mutex::default(),
+            capacity,
+            idle,
+        }
+    }
+
+    pub(super) fn by_cookie(&self, hash: &[u8; 32]) -> Option<Arc<LiveSession>> {
+        self.by_cookie.pin().get(hash).cloned()
+    }
+
+    pub(super) fn by_sid(&self, sid: &str) -> Option<Arc<LiveSession>> {
+        self.by_sid.pin().get(sid).cloned()
+    }
+
+    /// To be noted before the store is asked.
+    pub(super) fn moment(&self) -> u64 {
+        self.books().changes.moment()
+    }
+
+    /// A session that is in no table, for what is signed in its name when it is made.
+    pub(super) fn detached(&self, record: &SessionRecord, account: Account) -> Arc<LiveSession> {
+        Arc::new(LiveSession::new(record, Arc::new(ArcSwap::from_pointee(account)), self.idle, 0))
+    }
+
+    /// Takes in what the store answered to a question put at `moment`; `read_at` is the
+    /// newest event that the answer has seen.
+    pub(super) fn put(
+        &self,
+        record: &SessionRecord,
+        account: Account,
+        read_at: u64,
+        moment: u64,
+    ) -> Result<Arc<LiveSession>, Overtaken> {
+        let mut books = self.books();
+        if books.changes.overtook(moment, &record.sid, record.account) {
+            return Err(Overtaken);
+        }
+        let cell = books.cell(account);
+        if let Some(known) = self.by_sid(&record.sid) {
+            known.read_again(read_at, record.last_used);
+            return Ok(known);
+        }
+        if books.all.len() >= self.capacity {
+            self.evict(&mut books);
+        }
+        let session = Arc::new(LiveSession::new(record, cell.clone(), self.idle, read_at));
+        session.slot().store(books.all.len(), Relaxed);
+        books.all.push(session.clone());
+        let person =
+            books.people.entry(record.account).or_insert_with(|| Person { cell, sessions: HashMap::new() });
+        person.sessions.insert(session.serial(), session.clone());
+        self.by_cookie.pin().insert(record.cookie_hash, session.clone());
+        self.by_sid.pin().insert(session.sid().into(), session.clone());
+        Ok(session)
+    }
+
+    /// A session is over, for ever.
+    pub(super) fn end(&self, sid: &str) {
+        let mut books = self.books();
+        books.changes.note(Subject::Session(sid.into()));
+        if let Some(session) = self.by_sid(sid) {
+            self.remove(&mut books, &session);
+            session.end();
+        }
+    }
+
+    /// All sessions of an account are over that the store knew before event `before`;
+    /// without a number all that are here.
+    pub(super) fn end_all(&self, account: Uuid, before: Option<u64>) {
+        let mut books = self.books();
+        books.changes.note(Subject::Account(account));
+        let over: Vec<_> = books.people.get(&account).map_or_else(Vec::new, |person| {
+            let before = before.unwrap_or(u64::MAX);
+            person.sessions.values().filter(|session| session.read_at() < before).cloned().collect()
+        });
+        for session in over {
+            self.remove(&mut books, &session);
+            session.end();
+        }
+    }
+
+    /// The account is now so. An older state than the one that is here changes nothing.
+    pub(super) fn account_changed(&self, account: Account) {
+        let (uuid, active) = (account.uuid, account.active);
+        {
+            let mut books = self.books();
+            books.changes.note(Subject::Account(uuid));
+            if books.people.contains_key(&uuid) {
+                books.cell(account);
+            }
+        }
+        if !active {
+            self.end_all(uuid, None);
+        }
+    }
+
+    /// Whether anybody is here who would care for a change of this account.
+    pub(super) fn knows(&self, account: Uuid) -> bool {
+        self.books().people.contains_key(&account)
+    }
+
+    /// Notes that an account has changed, for questions that are under way.
+    pub(super) fn note_change(&self, account: Uuid) {
+        self.books().changes.note(Subject::Account(account));
+    }
+
+    /// Takes out what has expired or idled, and tells those who hold it.
+    pub(super) fn sweep(&self, now: UnixMillis) {
+        let mut books = self.books();
+        let over: Vec<_> = books.all.iter().filter(|session| !session.is_live(now)).cloned().collect();
+        for session in over {
+            self.remove(&mut books, &session);
+            session.end();
+        }
+    }
+
+    /// Last uses that the store does not know yet.
+    pub(super) fn unsaved(&self) -> Vec<(String, UnixMillis)> {
+        let mut books = self.books();
+        let mut uses = std::mem::take(&mut books.left);
+        uses.extend(books.all.iter().filter_map(|s| s.unsaved_use().map(|at| (s.sid().to_owned(), at))));
+        uses
+    }
+
+    /// The store knows them now.
+    pub(super) fn saved(&self, uses: &[(String, UnixMillis)]) {
+        for (sid, at) in uses {
+            if let Some(session) = self.by_sid(sid) {
+                session.saved_use(*at);
+            }
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.books().all.len()
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self, books: &mut Books, session: &Arc<LiveSession>) {
+        self.by_cookie.pin().remove(session.cookie_hash());
+        self.by_sid.pin().remove(session.sid());
+        let slot = session.slot().load(Relaxed);
+        books.all.swap_remove(slot);
+        if let Some(moved) = books.all.get(slot) {
+            moved.slot().store(slot, Relaxed);
+        }
+        let account = session.account_cell().load().uuid;
+        if let Some(person) = books.people.get_mut(&account) {
+            person.sessions.remove(&session.serial());
+            if person.sessions.is_empty() {
+                books.people.remove(&account);
+            }
+        }
+    }
+
+    /// The table is only a cache of the store: the one that was used least of a few may
+    /// go. One that somebody else holds (an open stream) stays, or it would not hear of
+    /// its end; there are never more of those than connections.
+    fn evict(&self, books: &mut Books) {
+        let len = books.all.len();
+        let sample = (0..SAMPLE.min(len)).map(|step| &books.all[(books.hand + step) % len]);
+        let oldest = sample.filter(|s| Arc::strong_count(s) <= OWN_REFERENCES).min_by_key(|s| s.last_used());
+        let oldest = oldest.cloned();
+        books.hand = (books.hand + SAMPLE) % len.max(1);
+        if let Some(session) = oldest {
+            if let Some(at) = session.unsaved_use() {
+                books.left.push((session.sid().to_owned(), at));
+            }
+            self.remove(books, &session);
+        }
+    }
+}
+
+impl Books {
+    /// The account's cell, brought up to `account` if that is newer.
+    fn cell(&mut self, account: Account) -> AccountCell {
+        match self.people.get(&account.uuid) {
+            Some(person) => {
+                if person.cell.load().version < account.version {
+                    person.cell.store(Arc::new(account));
+                }
+                person.cell.clone()
+            }
+            None => Arc::new(ArcSwap::from_pointee(account)),
+        }
+    }
+}

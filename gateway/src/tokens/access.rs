@@ -1,0 +1,104 @@
+//! Access tokens: what is in one (contract, section 6), and what makes one valid.
+
+use super::{Refused, Verified, jwt};
+use crate::{
+    clock::UnixMillis,
+    sessions::{Account, LiveSession},
+};
+use portcullis_plugin_api::Object;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The claims. The account's are for the token's readers; they decide nothing here.
+#[derive(Serialize)]
+pub(super) struct Claims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: String,
+    iat: u64,
+    exp: u64,
+    jti: String,
+    sid: &'a str,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    email_verified: bool,
+    roles: &'a [String],
+    strategy: &'a str,
+    metadata: &'a Object,
+    app: &'a Object,
+}
+
+/// Who makes tokens, and for whom.
+#[derive(Clone, Debug)]
+pub(super) struct Parties {
+    /// `iss`
+    pub(super) issuer: String,
+    /// `aud`
+    pub(super) audience: String,
+}
+
+/// What a token of this session says.
+pub(super) fn claims<'a>(
+    parties: &'a Parties,
+    session: &'a LiveSession,
+    account: &'a Account,
+    now: UnixMillis,
+    expires: UnixMillis,
+    jti: String,
+) -> Claims<'a> {
+    Claims {
+        iss: &parties.issuer,
+        aud: &parties.audience,
+        sub: account.uuid.to_string(),
+        iat: now.seconds(),
+        // No token outlives its session (contract, section 5).
+        exp: expires.min(session.expires()).seconds(),
+        jti,
+        sid: session.sid(),
+        name: account.public_name(),
+        email: account.verified_email(),
+        email_verified: account.verified_email().is_some(),
+        roles: &account.roles,
+        strategy: session.strategy(),
+        metadata: &account.metadata,
+        app: &account.app,
+    }
+}
+
+/// Whether claims under a good signature make a valid token now. A claim of the wrong
+/// type is refused like a missing one.
+pub(super) fn check(
+    kid: &str,
+    claims: &Map<String, Value>,
+    parties: &Parties,
+    now: UnixMillis,
+) -> Result<Verified, Refused> {
+    let text = |name| claims.get(name).and_then(Value::as_str);
+    if text("iss") != Some(&parties.issuer) {
+        return Err(Refused("iss"));
+    }
+    if text("aud") != Some(&parties.audience) {
+        return Err(Refused("aud"));
+    }
+    let sub = text("sub").ok_or(Refused("sub"))?;
+    let sid = text("sid").ok_or(Refused("sid"))?;
+    let iat = claims.get("iat").and_then(jwt::date).ok_or(Refused("iat"))?;
+    let exp = claims.get("exp").and_then(jwt::date).ok_or(Refused("exp"))?;
+    if let Some(nbf) = claims.get("nbf") {
+        let nbf = jwt::date(nbf).ok_or(Refused("nbf"))?;
+        if now.0 < nbf {
+            return Err(Refused("not yet valid"));
+        }
+    }
+    if now.0 >= exp {
+        return Err(Refused("expired"));
+    }
+    Ok(Verified {
+        kid: kid.to_owned(),
+        sid: sid.to_owned(),
+        sub: sub.to_owned(),
+        iat: iat / 1000,
+        exp: exp / 1000,
+    })
+}
