@@ -1,0 +1,174 @@
+//! From a file to a [`Config`]: where to look, reading, the tables in order. What may
+//! not come in: the rules of one table.
+
+use crate::{
+    Config, accounts, assertion, endpoints, environment, identity_headers, limits, lockout, log, login,
+    nearest,
+    problem::{At, Book, Problem},
+    routes, server, session, store, strategies, token,
+    tree::{self, Table, Value},
+    unbuilt, upstreams,
+};
+use std::path::{Path, PathBuf};
+
+/// What a table may need beside its own text.
+pub(crate) struct Surroundings<'e> {
+    /// The folder that relative paths belong to.
+    pub(crate) folder: PathBuf,
+    /// The environment.
+    pub(crate) env: &'e [(String, String)],
+}
+
+/// The tables whose keys are fixed.
+pub(crate) const TABLES: &[(&str, &[&str])] = &[
+    ("server", server::KEYS),
+    ("store", store::KEYS),
+    ("endpoints", endpoints::KEYS),
+    ("login", login::KEYS),
+    ("session", session::KEYS),
+    ("token", token::KEYS),
+    ("accounts", accounts::KEYS),
+    ("lockout", lockout::KEYS),
+    ("assertion", assertion::KEYS),
+    ("limits", limits::KEYS),
+    ("log", log::KEYS),
+];
+
+/// The tables whose next keys are the operator's.
+pub(crate) const OPEN_TABLES: &[&str] = &["strategies", "upstreams", "routes", "identity_headers"];
+
+/// Where a configuration is looked for when nobody says where.
+const USUAL: [&str; 2] = ["./portcullis.toml", "/etc/portcullis/portcullis.toml"];
+
+/// Where to look, in this order: `flag`, `$PORTCULLIS_CONFIG`, `./portcullis.toml`,
+/// `/etc/portcullis/portcullis.toml`. The error says all places that were tried. A file
+/// that was named is not replaced by another when it is missing.
+pub fn find(flag: Option<PathBuf>, env: &[(String, String)]) -> Result<PathBuf, String> {
+    find_among(flag, env, &USUAL.map(PathBuf::from))
+}
+
+fn find_among(flag: Option<PathBuf>, env: &[(String, String)], usual: &[PathBuf]) -> Result<PathBuf, String> {
+    let named = env.iter().find(|(name, value)| name == "PORTCULLIS_CONFIG" && !value.is_empty());
+    let named = named.map(|(_, value)| (PathBuf::from(value), "$PORTCULLIS_CONFIG"));
+    if let Some((file, by)) = flag.map(|file| (file, "-c")).or(named) {
+        return match file.exists() {
+            true => Ok(file),
+            false => Err(format!("there is no configuration at {} (named by {by})", file.display())),
+        };
+    }
+    if let Some(file) = usual.iter().find(|file| file.exists()) {
+        return Ok(file.clone());
+    }
+    let tried: Vec<String> = usual.iter().map(|file| file.display().to_string()).collect();
+    Err(format!(
+        "there is no configuration: -c was not given, $PORTCULLIS_CONFIG is not set, and neither {} exists\n    \
+         help: write one (docs/configuration.md begins with seven lines), or name it with -c FILE",
+        tried.join(" nor ")
+    ))
+}
+
+/// Reads `file`, lays the `PORTCULLIS_TABLE__KEY` variables of `env` over it, and checks
+/// the whole. All problems are reported at once.
+pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem>> {
+    let name = file.display().to_string();
+    let bytes = std::fs::read(file).map_err(|error| {
+        vec![Problem { place: name.clone(), message: format!("cannot be read: {error}"), help: None }]
+    })?;
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&text, file, env),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+            let place = Book::new(name, &text).place(&At::File(valid));
+            let help = Some("save the file as UTF-8".to_owned());
+            Err(vec![Problem { place, message: "this is not UTF-8".to_owned(), help }])
+        }
+    }
+}
+
+/// The same for text that is not in a file (the demo).
+pub fn parse(text: &str, file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem>> {
+    let mut book = Book::new(file.display().to_string(), text);
+    let mut root = match tree::read(text) {
+        Ok(root) => root,
+        Err(faults) => return Err(syntax(faults, book)),
+    };
+    environment::lay_over(&mut root, env, &mut book);
+    check_tables(&root, &mut book);
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
+    let folder = file.parent().unwrap_or(Path::new("/")).to_path_buf();
+    let mut config = read(&root, file, &Surroundings { folder, env }, &mut book);
+    config.warnings = book.close()?;
+    Ok(config)
+}
+
+/// A fault often brings more on its own line; the first says it.
+fn syntax(faults: Vec<(usize, String)>, mut book: Book<'_>) -> Vec<Problem> {
+    let mut lines: Vec<String> = Vec::new();
+    for (offset, message) in faults {
+        let place = book.place(&At::File(offset));
+        let line = place.rsplit_once(':').map_or(place.as_str(), |(line, _)| line).to_owned();
+        if !lines.contains(&line) {
+            lines.push(line);
+            book.refuse(&At::File(offset), message);
+        }
+    }
+    book.close().err().unwrap_or_default()
+}
+
+/// Each table is known, or not built yet, or unknown with its nearest name.
+fn check_tables(root: &Table, book: &mut Book<'_>) {
+    let known: Vec<&str> = TABLES.iter().map(|(name, _)| *name).chain(OPEN_TABLES.iter().copied()).collect();
+    for entry in &root.entries {
+        let key = entry.key.as_str();
+        if known.contains(&key) {
+            continue;
+        }
+        if unbuilt::keys("").contains(&key) {
+            book.refuse(&entry.at, unbuilt::line(key));
+        } else if let Some(written) = unbuilt::table(key) {
+            book.refuse(&entry.at, unbuilt::line(written));
+        } else {
+            let later: Vec<&str> = unbuilt::tables().chain(unbuilt::keys("").iter().copied()).collect();
+            let shown = key.escape_debug();
+            let what = match entry.node.value {
+                Value::Table(_) => format!("unknown table [{shown}]"),
+                _ => format!("unknown key `{shown}`"),
+            };
+            book.refuse_with(&entry.at, what, nearest::help(key, &known, &later));
+        }
+    }
+}
+
+fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<'_>) -> Config {
+    let server = server::read(root, book);
+    let (strategies, settings_places) = strategies::read(root, book);
+    let login = login::read(root, &strategies, book);
+    let upstreams = upstreams::read(root, book);
+    let endpoints = endpoints::read(root, book);
+    let routes = routes::read(root, &upstreams, &endpoints, book);
+    let (identity_headers, strip_headers) = identity_headers::read(root, book);
+    let assertion = assertion::read(root, book);
+    identity_headers::check_assertion(root, &assertion.header, book);
+    Config {
+        file,
+        store: store::read(root, around, book),
+        session: session::read(root, book),
+        token: token::read(root, &server.public_url, book),
+        accounts: accounts::read(root, &strategies, login.default.as_deref(), book),
+        lockout: lockout::read(root, book),
+        limits: limits::read(root, book),
+        log: log::read(root, book),
+        server,
+        endpoints,
+        login,
+        strategies,
+        upstreams,
+        routes,
+        identity_headers,
+        strip_headers,
+        assertion,
+        warnings: Vec::new(),
+        settings_places,
+    }
+}

@@ -1,0 +1,42 @@
+//! `[lockout]`: how many wrong passwords are too many.
+
+use crate::{
+    problem::Book,
+    section::{ANY, Section},
+    tree::Table,
+};
+use std::time::Duration;
+
+/// `[lockout]`
+#[derive(Clone, Debug)]
+pub struct Lockout {
+    /// Failures of one account from one client network that lock that pair.
+    pub failures: u32,
+    /// Within this time.
+    pub window: Duration,
+    /// For this long.
+    pub duration: Duration,
+    /// Failures a minute from one address, whatever the account.
+    pub per_address: u32,
+}
+
+/// The keys of the table.
+pub(crate) const KEYS: &[&str] = &["failures", "window", "duration", "per_address"];
+
+/// Reads the table.
+pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Lockout {
+    let table = Section::open(root, "lockout", KEYS, book);
+    let count = |key, default, book: &mut Book<'_>| {
+        table.field(key).and_then(|field| field.count(1_000_000, book)).unwrap_or(default)
+    };
+    let time = |key, minutes: u64, book: &mut Book<'_>| {
+        let given = table.field(key).and_then(|field| field.duration(ANY, book));
+        given.unwrap_or(Duration::from_secs(minutes * 60))
+    };
+    Lockout {
+        failures: count("failures", 5, book),
+        window: time("window", 2, book),
+        duration: time("duration", 15, book),
+        per_address: count("per_address", 60, book),
+    }
+}

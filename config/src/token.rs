@@ -1,0 +1,95 @@
+//! `[token]`: access tokens.
+
+use crate::{
+    names::is_token,
+    nearest,
+    problem::Book,
+    section::{Field, Section},
+    server::PublicUrl,
+    tree::Table,
+    unbuilt,
+};
+use std::time::Duration;
+
+/// `[token]`
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// `iss`
+    pub issuer: String,
+    /// `aud`
+    pub audience: String,
+    /// How long an access token lives when the login does not ask otherwise.
+    pub lifetime: Duration,
+    /// The most that a login may ask for.
+    pub max_lifetime: Duration,
+    /// `Authorization` schemes that carry our tokens, compared without case.
+    pub schemes: Vec<String>,
+}
+
+/// The keys of the table.
+pub(crate) const KEYS: &[&str] = &["algorithm", "issuer", "audience", "lifetime", "max_lifetime", "schemes"];
+
+/// `exp` is in whole seconds.
+pub(crate) const A_SECOND: Duration = Duration::from_secs(1);
+
+/// Reads the table.
+pub(crate) fn read(root: &Table, public_url: &PublicUrl, book: &mut Book<'_>) -> Token {
+    let table = Section::open(root, "token", KEYS, book);
+    if let Some(field) = table.field("algorithm") {
+        check_algorithm(field, "token", book);
+    }
+    let mut text = |key| table.field(key).and_then(|field| field.text(book));
+    let issuer = text("issuer").unwrap_or_else(|| public_url.origin.clone());
+    let audience = text("audience").unwrap_or_else(|| public_url.origin.clone());
+    let lifetime = table
+        .field("lifetime")
+        .and_then(|field| field.duration(A_SECOND, book))
+        .unwrap_or(Duration::from_secs(15 * 60));
+    let max_lifetime = table
+        .field("max_lifetime")
+        .and_then(|field| field.duration(A_SECOND, book))
+        .unwrap_or(Duration::from_secs(24 * 3_600));
+    if lifetime > max_lifetime {
+        let field = table.field("lifetime").or(table.field("max_lifetime"));
+        let at = field.map_or(&table.at, |field| field.at());
+        book.refuse_with(at, "[token] lifetime is longer than [token] max_lifetime", "raise max_lifetime");
+    }
+    let schemes = table.field("schemes").and_then(|field| schemes(field, book));
+    let schemes = schemes.unwrap_or_else(|| vec!["Bearer".to_owned(), "Token".to_owned()]);
+    Token { issuer, audience, lifetime, max_lifetime, schemes }
+}
+
+/// `ES256` is the one that is built; others of the contract are named as such.
+pub(crate) fn check_algorithm(field: Field<'_>, table: &str, book: &mut Book<'_>) {
+    let Some(text) = field.text(book) else { return };
+    let later = unbuilt::values(table, "algorithm");
+    if text == "ES256" {
+        return;
+    }
+    let written = format!("{} = \"{}\"", field.label(), text.escape_debug());
+    if later.contains(&text.as_str()) {
+        book.refuse(field.at(), unbuilt::line(&written));
+    } else {
+        let help = nearest::help(&text, &["ES256"], later);
+        book.refuse_with(field.at(), format!("{written} cannot be used"), help);
+    }
+}
+
+fn schemes(field: Field<'_>, book: &mut Book<'_>) -> Option<Vec<String>> {
+    let mut schemes: Vec<String> = Vec::new();
+    let given = field.texts(book)?;
+    if given.is_empty() {
+        book.refuse_with(field.at(), format!("{} must not be empty", field.label()), "write [\"Bearer\"]");
+    }
+    for entry in given {
+        let shown = entry.text.escape_debug();
+        if !is_token(&entry.text) {
+            book.refuse(&entry.at, format!("{} is not a scheme: \"{shown}\"", field.label()));
+        } else if schemes.iter().any(|known| known.eq_ignore_ascii_case(&entry.text)) {
+            book.refuse(&entry.at, format!("{} names \"{shown}\" twice", field.label()));
+        } else {
+            schemes.push(entry.text);
+        }
+    }
+    Some(schemes)
+}
