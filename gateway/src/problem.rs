@@ -3,6 +3,9 @@
 //!
 //! What may not come in: a stack, a path of the file system, an upstream's error text.
 
+use crate::{control::reply, pages::Pages};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use std::borrow::Cow;
 
 macro_rules! codes {
@@ -109,6 +112,11 @@ impl Problem {
         self
     }
 
+    /// What a person is told.
+    pub fn text(&self) -> &str {
+        self.detail.as_deref().unwrap_or(self.code.title())
+    }
+
     /// The RFC 9457 document.
     pub fn json(&self, request_id: &str) -> Vec<u8> {
         let mut body = serde_json::json!({
@@ -116,13 +124,37 @@ impl Problem {
             "title": self.code.title(),
             "status": self.code.status(),
             "code": self.code.as_str(),
-            "detail": self.detail.as_deref().unwrap_or(self.code.title()),
+            "detail": self.text(),
             "request_id": request_id,
         });
         if let Some(url) = &self.login_url {
             body["login_url"] = url.as_str().into();
         }
         body.to_string().into_bytes()
+    }
+
+    /// The whole answer: a page when there are `pages` to show it on, else the document.
+    pub fn response(&self, pages: Option<&Pages>, request_id: &str) -> Response<Bytes> {
+        let mut response = match pages {
+            Some(pages) => reply::page(self.code.status(), pages.problem(self, request_id)),
+            None => self.document(request_id),
+        };
+        for (name, value) in self.fields() {
+            // What we say in them is ASCII; a field that is not would be a bug, not a secret.
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        }
+        response
+    }
+
+    fn document(&self, request_id: &str) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(self.json(request_id)));
+        *response.status_mut() =
+            StatusCode::from_u16(self.code.status()).expect("every status of the table is one");
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
     }
 
     /// The header fields that belong to it beside `Content-Type`.

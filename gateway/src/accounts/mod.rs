@@ -1,5 +1,9 @@
 //! What people and operators do with accounts.
 //!
-//! `name.rs` what an account may be called.
+//! `name.rs` what an account may be called · `view.rs` an account as its owner is told of
+//! it · `current.rs` who am I · `strategies.rs` the ways to sign in.
 
+pub(crate) mod current;
 pub mod name;
+pub(crate) mod strategies;
+pub(crate) mod view;

@@ -41,7 +41,7 @@ pub struct Limits {
 }
 
 /// The fields of a body.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Body {
     /// How it was written.
     pub shape: Shape,
@@ -82,6 +82,13 @@ fn check_names_and_sizes(fields: &Object) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The names alone: the values may be secret.
+        f.debug_struct("Body").field("shape", &self.shape).finish_non_exhaustive()
+    }
 }
 
 impl Body {

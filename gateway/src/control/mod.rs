@@ -1,0 +1,114 @@
+//! The control plane's endpoints: which path is which operation (contract, section 5).
+//!
+//! `operation.rs` path and method to operation · `ask.rs` a request as endpoints see it ·
+//! `who.rs` who is asking · `reply.rs` answers.
+
+mod ask;
+mod operation;
+pub(crate) mod reply;
+mod who;
+
+pub use ask::Ask;
+pub use reply::Reply;
+pub use who::{Presented, presented, presented_cookie};
+
+use crate::{
+    accounts,
+    clock::Clock,
+    login,
+    pages::Pages,
+    problem::{Code, Problem},
+    proxy::endpoint::{EndpointHandler, EndpointRequest},
+    random::Random,
+    registry::{Instance, Registry},
+    sessions::Sessions,
+    store::Store,
+    tokens::Tokens,
+};
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Response,
+    header::{CACHE_CONTROL, STRICT_TRANSPORT_SECURITY},
+};
+use operation::Operation;
+use portcullis_config::Config;
+use std::sync::Arc;
+
+/// What an endpoint may use.
+pub struct Control {
+    /// The checked configuration.
+    pub config: Arc<Config>,
+    /// What survives.
+    pub store: Store,
+    /// Who is signed in.
+    pub sessions: Arc<Sessions>,
+    /// Signs and verifies.
+    pub tokens: Arc<Tokens>,
+    /// Strategies by id.
+    pub registry: Registry,
+    /// What a browser is shown.
+    pub pages: Arc<Pages>,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+}
+
+/// Answers every request to an endpoint.
+pub fn handler(control: Arc<Control>) -> EndpointHandler {
+    Arc::new(move |request| {
+        let control = control.clone();
+        Box::pin(async move { answer(&control, &request).await })
+    })
+}
+
+/// One request, one answer. A `HEAD` is answered like a `GET`; whoever frames the answer
+/// leaves its body out.
+async fn answer(control: &Control, request: &EndpointRequest) -> Response<Bytes> {
+    let ask = Ask::new(control, request);
+    let mut response = match operate(&ask).await {
+        Ok(response) => response,
+        Err(problem) => ask.refuse(&problem),
+    };
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if control.config.server.public_url.https {
+        // ASVS 3.4.1: a year. Sub-domains are not ours to speak for.
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    response
+}
+
+async fn operate(ask: &Ask<'_>) -> Result<Reply, Problem> {
+    let Some(operation) = operation::find(&ask.request.path, &ask.control.config.endpoints) else {
+        return Err(Code::NotFound.into());
+    };
+    let method = ask.method();
+    if !operation.methods().contains(&method) {
+        let mut problem = Problem::from(Code::MethodNotAllowed);
+        problem.allow = Some(operation.allow());
+        return Err(problem);
+    }
+    if method == Method::POST && !ask.is_own() {
+        return Err(Code::ForeignOrigin.into());
+    }
+    match (operation, method == Method::POST) {
+        (Operation::Login, false) => login::page::all(ask).await,
+        (Operation::Login, true) => login::submit(ask, &strategy(ask, default_id(ask)?)?).await,
+        (Operation::LoginAt(id), false) => login::page::one(ask, &strategy(ask, id)?).await,
+        (Operation::LoginAt(id), true) => login::submit(ask, &strategy(ask, id)?).await,
+        (Operation::Logout, _) => login::logout::end(ask).await,
+        (Operation::Current, _) => accounts::current::show(ask).await,
+        (Operation::Strategies, _) => Ok(accounts::strategies::list(ask)),
+        (Operation::Jwks, _) => Ok(reply::jwks(ask.control.tokens.jwks())),
+    }
+}
+
+fn default_id<'a>(ask: &Ask<'a>) -> Result<&'a str, Problem> {
+    ask.control.config.login.default.as_deref().ok_or(Code::UnknownStrategy.into())
+}
+
+/// The same body whatever the name was, so that it tells nothing of others.
+fn strategy(ask: &Ask<'_>, id: &str) -> Result<Instance, Problem> {
+    ask.control.registry.get(id).ok_or(Code::UnknownStrategy.into())
+}

@@ -1,0 +1,99 @@
+//! Path and method to operation. What is not here is 404: endpoints of later issues, and
+//! the names kept for later (contract section 5).
+
+use http::Method;
+use portcullis_config::Endpoints;
+
+/// What an endpoint does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation<'a> {
+    /// `{login}`
+    Login,
+    /// `{login}/:strategy`
+    LoginAt(&'a str),
+    /// `{logout}`
+    Logout,
+    /// `{auth}/current`
+    Current,
+    /// `{auth}/strategies`
+    Strategies,
+    /// `{auth}/jwks.json`, `/.well-known/jwks.json`
+    Jwks,
+}
+
+impl Operation<'_> {
+    /// `GET` stands for `HEAD` too.
+    pub(super) fn methods(self) -> &'static [Method] {
+        match self {
+            Self::Login | Self::LoginAt(_) | Self::Logout => &[Method::GET, Method::POST],
+            Self::Current | Self::Strategies | Self::Jwks => &[Method::GET],
+        }
+    }
+
+    /// The value of `Allow`.
+    pub(super) fn allow(self) -> String {
+        let post = if self.methods().contains(&Method::POST) { ", POST" } else { "" };
+        format!("GET, HEAD{post}")
+    }
+}
+
+/// `path` is in normal form. `{login}` and `{logout}` come first: they may lie inside `{auth}`.
+pub(super) fn find<'a>(path: &'a str, endpoints: &Endpoints) -> Option<Operation<'a>> {
+    if let Some(rest) = below(path, &endpoints.login) {
+        return match rest {
+            "" => Some(Operation::Login),
+            id if id[1..].contains('/') => None,
+            id => Some(Operation::LoginAt(&id[1..])),
+        };
+    }
+    if let Some(rest) = below(path, &endpoints.logout) {
+        return rest.is_empty().then_some(Operation::Logout);
+    }
+    if path == "/.well-known/jwks.json" {
+        return Some(Operation::Jwks);
+    }
+    match below(path, &endpoints.auth)? {
+        "/current" => Some(Operation::Current),
+        "/strategies" => Some(Operation::Strategies),
+        "/jwks.json" => Some(Operation::Jwks),
+        _ => None,
+    }
+}
+
+/// What of `path` is left below `endpoint`: nothing, or text with a leading slash.
+fn below<'a>(path: &'a str, endpoint: &str) -> Option<&'a str> {
+    path.strip_prefix(endpoint).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_operations_and_everything_else_is_nothing() {
+        let endpoints =
+            Endpoints { login: "/api/auth/login".into(), logout: "/bye".into(), auth: "/api/auth".into() };
+        let found = |path| find(path, &endpoints);
+        assert_eq!(found("/api/auth/login"), Some(Operation::Login));
+        assert_eq!(found("/api/auth/login/local"), Some(Operation::LoginAt("local")));
+        assert_eq!(found("/api/auth/login/LOCAL"), Some(Operation::LoginAt("LOCAL")));
+        assert_eq!(found("/bye"), Some(Operation::Logout));
+        assert_eq!(found("/api/auth/current"), Some(Operation::Current));
+        assert_eq!(found("/api/auth/strategies"), Some(Operation::Strategies));
+        assert_eq!(found("/api/auth/jwks.json"), Some(Operation::Jwks));
+        assert_eq!(found("/.well-known/jwks.json"), Some(Operation::Jwks));
+        for nothing in [
+            "/api/auth",
+            "/api/auth/check",
+            "/api/auth/me",
+            "/api/auth/current/",
+            "/api/auth/login/local/callback",
+            "/api/auth/loginx",
+            "/bye/now",
+            "/login",
+            "/",
+        ] {
+            assert_eq!(found(nothing), None, "{nothing}");
+        }
+    }
+}

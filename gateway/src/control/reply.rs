@@ -1,0 +1,67 @@
+//! Answers of endpoints. `Cache-Control: no-store` comes at the end, for all that say
+//! nothing else.
+
+use crate::pages;
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE},
+};
+use serde_json::Value;
+
+/// A whole answer.
+pub type Reply = Response<Bytes>;
+
+const JSON: &str = "application/json";
+const JSON_API: &str = "application/vnd.api+json";
+
+/// 200 with a JSON document.
+pub(crate) fn json(value: &Value) -> Reply {
+    typed(StatusCode::OK, JSON, value.to_string())
+}
+
+/// 200 with a JSON:API document.
+pub(crate) fn json_api(value: &Value) -> Reply {
+    typed(StatusCode::OK, JSON_API, value.to_string())
+}
+
+/// A page, with the header fields that every page has.
+pub(crate) fn page(status: u16, html: String) -> Reply {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut reply = typed(status, "text/html; charset=utf-8", html);
+    for (name, value) in pages::FIELDS {
+        reply.headers_mut().insert(*name, HeaderValue::from_static(value));
+    }
+    reply
+}
+
+/// 303: to be fetched by `GET` from there.
+pub(crate) fn see_other(path: &str) -> Reply {
+    let mut reply = Response::new(Bytes::new());
+    *reply.status_mut() = StatusCode::SEE_OTHER;
+    // A path of ours has no byte that a field may not have.
+    let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    reply.headers_mut().insert(LOCATION, location);
+    reply
+}
+
+/// The public keys, which anybody may keep for five minutes.
+pub(super) fn jwks(document: String) -> Reply {
+    let mut reply = typed(StatusCode::OK, JSON, document);
+    reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    reply
+}
+
+/// Adds a `Set-Cookie`.
+pub(crate) fn with_cookie(mut reply: Reply, cookie: &str) -> Reply {
+    let value = HeaderValue::from_str(cookie).expect("our cookies are ASCII without control characters");
+    reply.headers_mut().append(SET_COOKIE, value);
+    reply
+}
+
+fn typed(status: StatusCode, kind: &'static str, body: String) -> Reply {
+    let mut reply = Response::new(Bytes::from(body));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    reply
+}

@@ -1,0 +1,98 @@
+//! Who is asking: the live session of the cookie, and that of the token. Decided here for
+//! endpoints as the data plane decides it for proxied requests (contract, section 6).
+
+use super::Ask;
+use crate::{
+    problem::{Code, Problem},
+    sessions::{Found, LiveSession, Lookup, Unavailable},
+};
+use http::header::{AUTHORIZATION, COOKIE};
+use std::sync::Arc;
+
+/// The live sessions that a request names.
+#[derive(Default)]
+pub struct Presented {
+    /// By the session cookie.
+    pub cookie: Option<Arc<LiveSession>>,
+    /// By `Authorization`; an error when it is ours and no good.
+    pub token: Option<Result<Arc<LiveSession>, BadToken>>,
+}
+
+/// `Authorization` holds a value of one of our schemes that opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadToken;
+
+impl Presented {
+    /// The one session that this request is made in. The token decides; a cookie of
+    /// another account beside it is a conflict.
+    pub fn signed_in(self) -> Result<Option<Arc<LiveSession>>, Problem> {
+        match (self.token, self.cookie) {
+            (Some(Err(BadToken)), _) => Err(Code::InvalidToken.into()),
+            (Some(Ok(token)), Some(cookie)) if token.account().uuid != cookie.account().uuid => {
+                Err(Code::ConflictingCredentials.into())
+            }
+            (Some(Ok(token)), _) => Ok(Some(token)),
+            (None, cookie) => Ok(cookie),
+        }
+    }
+
+    /// All of them, good ones only.
+    pub fn sessions(&self) -> impl Iterator<Item = &Arc<LiveSession>> {
+        self.cookie.iter().chain(self.token.iter().flatten())
+    }
+}
+
+/// Looks up what the request presents.
+pub async fn presented(ask: &Ask<'_>) -> Result<Presented, Problem> {
+    let unavailable = |_: Unavailable| Problem::from(Code::StoreUnavailable);
+    let cookie = presented_cookie(ask).await.map_err(unavailable)?;
+    let token = match authorization(ask)? {
+        Some(token) => Some(by_token(ask, token).await.map_err(unavailable)?.ok_or(BadToken)),
+        None => None,
+    };
+    Ok(Presented { cookie, token })
+}
+
+/// The live session of the cookie alone.
+pub async fn presented_cookie(ask: &Ask<'_>) -> Result<Option<Arc<LiveSession>>, Unavailable> {
+    let fields = ask.request.headers.get_all(COOKIE).iter().map(|field| field.as_bytes());
+    // Of several, nobody can tell which one is ours: none counts.
+    let Found::One(value) = ask.cookies.session_value(fields) else { return Ok(None) };
+    let (sessions, now) = (&ask.control.sessions, ask.control.clock.now());
+    match sessions.by_cookie(value, now) {
+        Lookup::Live(session) => Ok(Some(session)),
+        Lookup::None => Ok(None),
+        Lookup::Unknown => sessions.ask_cookie(value, now).await,
+    }
+}
+
+/// The token, if the scheme is one of ours. Any other scheme is no credential of ours.
+fn authorization<'a>(ask: &Ask<'a>) -> Result<Option<&'a str>, Problem> {
+    let mut fields = ask.request.headers.get_all(AUTHORIZATION).iter();
+    let Some(field) = fields.next() else { return Ok(None) };
+    if fields.next().is_some() {
+        return Err(Code::ConflictingCredentials.into());
+    }
+    let is_ours =
+        |scheme: &str| ask.control.config.token.schemes.iter().any(|ours| ours.eq_ignore_ascii_case(scheme));
+    match field.to_str().map(|text| text.split_once(' ').unwrap_or((text, ""))) {
+        Ok((scheme, token)) if is_ours(scheme) => Ok(Some(token.trim_matches(' '))),
+        Ok(_) => Ok(None),
+        // Bytes that are no text: the scheme alone says whose it is.
+        Err(_) => {
+            let scheme = field.as_bytes().split(|b| *b == b' ').next().unwrap_or_default();
+            Ok(std::str::from_utf8(scheme).is_ok_and(is_ours).then_some(""))
+        }
+    }
+}
+
+async fn by_token(ask: &Ask<'_>, token: &str) -> Result<Option<Arc<LiveSession>>, Unavailable> {
+    let (sessions, now) = (&ask.control.sessions, ask.control.clock.now());
+    let Ok(proven) = ask.control.tokens.verify(token, now) else { return Ok(None) };
+    let found = match sessions.by_sid(&proven.sid, now) {
+        Lookup::Live(session) => Some(session),
+        Lookup::None => None,
+        Lookup::Unknown => sessions.ask_sid(&proven.sid, now).await?,
+    };
+    Ok(found.filter(|session| session.account().uuid.to_string() == proven.sub))
+}

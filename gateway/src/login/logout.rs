@@ -1,0 +1,52 @@
+//! `{logout}`: ends this session, or all of the account's. Done twice it is done once.
+
+use super::who::store_failed;
+use crate::{
+    control::{Ask, Reply, presented, reply},
+    problem::Problem,
+    sessions::LiveSession,
+    telemetry::Audit,
+};
+use http::Method;
+use serde_json::json;
+use std::sync::Arc;
+
+/// An image on a foreign page must sign nobody out: a `GET` from elsewhere gets a page
+/// that asks.
+pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
+    let global = ask.query("global").as_deref() == Some("true");
+    if ask.method() == Method::GET && !ask.is_own() {
+        return Ok(reply::page(200, ask.control.pages.sign_out(global)));
+    }
+    let presented = presented(ask).await?;
+    for session in presented.sessions() {
+        end_one(ask, session, global).await?;
+    }
+    let answer = if ask.is_navigation() {
+        reply::see_other(&ask.control.config.endpoints.login)
+    } else {
+        reply::json(&json!({ "success": true }))
+    };
+    let same_site = ask.control.config.session.same_site;
+    Ok(reply::with_cookie(answer, &ask.cookies.clear_session(same_site)))
+}
+
+async fn end_one(ask: &Ask<'_>, session: &Arc<LiveSession>, global: bool) -> Result<(), Problem> {
+    let (control, account) = (ask.control, session.account());
+    if global {
+        control.store.end_sessions_of(account.uuid).await.map_err(|e| store_failed(&e))?;
+        control.sessions.end_all(account.uuid);
+    } else {
+        control.store.end_session(session.sid()).await.map_err(|e| store_failed(&e))?;
+        control.sessions.end(session.sid());
+    }
+    ask.audit(Audit {
+        event: "logout",
+        account: Some(&account.name),
+        strategy: Some(session.strategy()),
+        sid: Some(session.sid()),
+        reason: global.then_some("global"),
+        ..Audit::default()
+    });
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Which account a login means, and the credential that its strategy is handed.
+
+use crate::{
+    accounts::name::{Names, fold},
+    control::Ask,
+    problem::{Code, Problem},
+    sessions::Account,
+    store::StoreError,
+};
+use portcullis_plugin_api::{StoredCredential, Subject};
+use uuid::Uuid;
+
+/// Who was named, known or not.
+pub(super) struct Named {
+    /// What failures are counted on: the account's name, whichever identifier was used.
+    pub(super) key: String,
+    account: Option<Account>,
+}
+
+/// A credential that a strategy is shown, with the account that it opens.
+pub(super) struct Handed {
+    pub(super) account: Account,
+    pub(super) subject: Subject,
+    pub(super) secret: String,
+}
+
+impl Named {
+    /// The name, if somebody has it. A name that nobody has may be a password typed into
+    /// the wrong field, and is not for a log.
+    pub(super) fn account_name(&self) -> Option<&str> {
+        self.account.as_ref().map(|account| account.name.as_str())
+    }
+
+    /// Why credentials were bad, for the audit trail.
+    pub(super) fn reason(&self, handed: bool) -> &'static str {
+        match &self.account {
+            None => "unknown_name",
+            Some(account) if !account.active => "inactive",
+            Some(_) if !handed => "no_credential",
+            Some(_) => "bad_credentials",
+        }
+    }
+}
+
+impl Handed {
+    pub(super) fn to_strategy(&self) -> StoredCredential {
+        StoredCredential { subject: self.subject.clone(), secret: self.secret.clone() }
+    }
+}
+
+/// Looks up every name that may be meant, also when the first is found.
+pub(super) async fn find(ask: &Ask<'_>, strategy: &str, identifier: &str) -> Result<Named, Problem> {
+    let mut account = None;
+    for text in Names::new(&ask.control.config).meant(strategy, identifier) {
+        let found = ask.control.store.account_by_identifier(&text).await.map_err(|e| store_failed(&e))?;
+        account = account.or(found);
+    }
+    let key = account.as_ref().map_or_else(|| fold(identifier), |account| account.name.clone());
+    Ok(Named { key, account })
+}
+
+/// The credential to be looked at. For an unknown name the store is asked all the same;
+/// an inactive account is as good as unknown.
+pub(super) async fn credential(
+    ask: &Ask<'_>,
+    strategy: &str,
+    named: &Named,
+) -> Result<Option<Handed>, Problem> {
+    let uuid = named.account.as_ref().map_or(Uuid::nil(), |account| account.uuid);
+    let stored = ask.control.store.credential(strategy, uuid).await.map_err(|e| store_failed(&e))?;
+    let Some((stored, account)) = stored.zip(named.account.clone()) else { return Ok(None) };
+    if !account.active || stored.account != account.uuid {
+        return Ok(None);
+    }
+    let (Some(secret), Some(subject)) = (stored.secret, Subject::new(stored.subject)) else {
+        return Ok(None);
+    };
+    Ok(Some(Handed { account, subject, secret }))
+}
+
+pub(super) fn store_failed(error: &StoreError) -> Problem {
+    tracing::error!(error = %error.0, "the store did not answer a login");
+    Code::StoreUnavailable.into()
+}
