@@ -28,7 +28,7 @@ impl Registry {
     /// them reported. A strategy that cannot start for another reason stays in the list
     /// and answers [`CallError::Unavailable`], unless it is `required`.
     pub async fn start(config: &Config, host: Host) -> Result<Self, Vec<Problem>> {
-        let place = |strategy: &Strategy, problem| in_file(config, strategy, problem);
+        let place = |strategy: &Strategy, problem| config.strategy_problem(&strategy.id, &problem);
         Self::start_kinds(builtin::KINDS, &config.strategies, host, &place).await
     }
 
@@ -83,32 +83,7 @@ fn of_the_table(what: &str) -> SettingsProblem {
 }
 
 fn unknown_kind(kinds: &[Kind], wanted: &str) -> SettingsProblem {
-    let path = vec!["kind".to_owned()];
-    // The contract's later kinds; each issue that builds one takes it from here.
-    if ["oauth", "ldap"].contains(&wanted) {
-        return SettingsProblem {
-            path,
-            message: format!("kind `{wanted}` is not built yet"),
-            expected: None,
-        };
-    }
     let names: Vec<_> = kinds.iter().map(|kind| format!("`{}`", kind.name)).collect();
-    SettingsProblem {
-        path,
-        message: format!("there is no strategy kind `{wanted}`"),
-        expected: Some(format!("one of {}", names.join(", "))),
-    }
-}
-
-fn in_file(config: &Config, strategy: &Strategy, problem: SettingsProblem) -> Problem {
-    let mut place = format!("[strategies.{}]", strategy.id);
-    for key in &problem.path {
-        place.push(' ');
-        place.push_str(key);
-    }
-    Problem {
-        place: config.file.display().to_string(),
-        message: format!("{place}: {}", problem.message),
-        help: problem.expected,
-    }
+    SettingsProblem::at("kind", format!("there is no strategy kind `{wanted}`"))
+        .expected(format!("one of {}", names.join(", ")))
 }
