@@ -2,19 +2,73 @@
 //! counters, signing keys, and the `events` by which one process tells another what
 //! changed. SQLite with WAL and `synchronous=FULL`: what a client was told is on disk.
 //!
-//! One file per aggregate. Every change and its event are one transaction.
+//! `open.rs` opening · `key.rs` the key that seals · `lock.rs` one `serve` at a time ·
+//! `migrations.rs` forms of the store · `thread.rs` the writer and the readers · then one
+//! file per aggregate. Every change and its event are one transaction.
+//!
+//! What may not come in: what a name may look like, who may sign in, when a session is
+//! idle. The store keeps what it is given and answers what it is asked.
+
+mod accounts;
+mod credentials;
+mod events;
+mod key;
+mod keys;
+mod lock;
+mod lockout;
+mod migrations;
+mod open;
+mod sessions;
+mod thread;
+
+pub use events::{Change, Event};
+pub use keys::{KeyState, StoredKey};
+pub use open::{OpenError, OpenMode, StoreOptions};
 
 use crate::{
-    clock::UnixMillis,
-    sessions::{Account, SessionRecord},
+    clock::{Clock, UnixMillis},
+    random::Random,
+    seal::Sealer,
 };
+use portcullis_config::StoreKey;
 use portcullis_plugin_api::Object;
-use std::net::IpAddr;
+use rusqlite::{Connection, Row, types::Type};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    thread::JoinHandle,
+};
 use uuid::Uuid;
 
-/// Why the store did not answer.
-#[derive(Clone, Debug)]
+/// Why the store did not answer. The text is for the log and holds no value of anybody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError(pub String);
+
+impl std::fmt::Display for StoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl From<rusqlite::Error> for StoreError {
+    /// SQLite names tables, columns and constraints; all other errors of the library may
+    /// quote a value and are only named.
+    fn from(error: rusqlite::Error) -> Self {
+        Self(match error {
+            rusqlite::Error::SqliteFailure(code, text) => {
+                format!("sqlite {}: {}", code.extended_code, text.unwrap_or_else(|| code.to_string()))
+            }
+            rusqlite::Error::FromSqlConversionFailure(column, ..)
+            | rusqlite::Error::InvalidColumnType(column, ..)
+            | rusqlite::Error::IntegralValueOutOfRange(column, ..) => {
+                format!("column {column} of an answer cannot be read")
+            }
+            _ => "a question to the store was put wrongly".into(),
+        })
+    }
+}
 
 /// What a query answers.
 pub type Stored<T> = Result<T, StoreError>;
@@ -87,8 +141,12 @@ pub enum Attempt {
 /// A failure that was counted before the password was looked at.
 #[derive(Clone, Debug)]
 pub struct Reservation {
-    /// Keys of the counters it was counted on; the store's own business.
-    pub(crate) keys: Vec<[u8; 32]>,
+    /// The account from this network.
+    pair: lockout::Counter,
+    /// The address, whatever the account.
+    address: lockout::Counter,
+    /// When it was counted.
+    at: UnixMillis,
 }
 
 /// The limits of `[lockout]`.
@@ -106,109 +164,111 @@ pub struct LockoutLimits {
 
 /// A handle on the store; clones share one writer.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
 
-impl Store {
-    /// By name or verified or unverified address, whichever it is.
-    pub async fn account_by_identifier(&self, _text: &str) -> Stored<Option<Account>> {
-        unimplemented!()
-    }
-    /// By name.
-    pub async fn account_by_name(&self, _name: &str) -> Stored<Option<Account>> {
-        unimplemented!()
-    }
-    /// By uuid.
-    pub async fn account(&self, _uuid: Uuid) -> Stored<Option<Account>> {
-        unimplemented!()
-    }
-    /// All, by name.
-    pub async fn accounts(&self) -> Stored<Vec<Account>> {
-        unimplemented!()
-    }
-    /// An account and its credentials, or neither.
-    pub async fn create_account(
-        &self,
-        _account: NewAccount,
-        _credentials: Vec<NewCredential>,
-        _now: UnixMillis,
-    ) -> Stored<Result<Account, CreateRefused>> {
-        unimplemented!()
-    }
-    /// Disabling ends all its sessions.
-    pub async fn set_active(&self, _uuid: Uuid, _active: bool, _now: UnixMillis) -> Stored<bool> {
-        unimplemented!()
-    }
-    /// Replaces the operator's roles.
-    pub async fn set_roles(&self, _uuid: Uuid, _roles: Vec<String>, _now: UnixMillis) -> Stored<bool> {
-        unimplemented!()
-    }
-    /// With its credentials and sessions.
-    pub async fn delete_account(&self, _uuid: Uuid) -> Stored<bool> {
-        unimplemented!()
-    }
-    /// The credential of this account for this strategy instance.
-    pub async fn credential(&self, _strategy: &str, _account: Uuid) -> Stored<Option<Credential>> {
-        unimplemented!()
-    }
-    /// All strategy ids for which the account has a credential.
-    pub async fn credential_strategies(&self, _account: Uuid) -> Stored<Vec<String>> {
-        unimplemented!()
-    }
-    /// Sets a new secret (makes the credential if there is none) and ends all sessions of
-    /// the account.
-    pub async fn replace_secret(
-        &self,
-        _account: Uuid,
-        _credential: NewCredential,
-        _now: UnixMillis,
-    ) -> Stored<bool> {
-        unimplemented!()
-    }
-    /// Swaps `old` for `new`, the same secret with other parameters; false when `old` is no
-    /// longer what is stored. Ends nothing.
-    pub async fn renew_secret(
-        &self,
-        _strategy: &str,
-        _account: Uuid,
-        _old: &str,
-        _new: &str,
-    ) -> Stored<bool> {
-        unimplemented!()
-    }
-    /// Inserts a session if its account is still active and, where the login looked at a
-    /// secret, that secret is still the stored one; false otherwise.
-    pub async fn insert_session(&self, _session: SessionRecord, _secret: Option<String>) -> Stored<bool> {
-        unimplemented!()
-    }
-    /// Ends one; false when there was none.
-    pub async fn end_session(&self, _sid: &str) -> Stored<bool> {
-        unimplemented!()
-    }
-    /// Ends all of an account, and says how many.
-    pub async fn end_sessions_of(&self, _account: Uuid) -> Stored<usize> {
-        unimplemented!()
-    }
-    /// Counts a failure before the password is looked at, atomically with the question
-    /// whether one more is allowed. `account` is who was named, known or not.
-    pub async fn attempt(
-        &self,
-        _account: &str,
-        _client: IpAddr,
-        _limits: LockoutLimits,
-        _now: UnixMillis,
-    ) -> Stored<Attempt> {
-        unimplemented!()
-    }
-    /// The attempt ended in an error: it was no failure.
-    pub async fn give_back(&self, _reservation: Reservation) -> Stored<()> {
-        unimplemented!()
-    }
-    /// The attempt succeeded: the pair starts again at zero, and the address gets this one back.
-    pub async fn clear(&self, _reservation: Reservation) -> Stored<()> {
-        unimplemented!()
-    }
-    /// Removes every lock of an account.
-    pub async fn unlock(&self, _account: &str) -> Stored<()> {
-        unimplemented!()
+/// What the clones share. When the last is gone the threads finish what they have, and
+/// the lock falls after them.
+struct Inner {
+    lanes: Option<Lanes>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    clock: Clock,
+    random: Random,
+    key: StoreKey,
+    path: PathBuf,
+    sealer: OnceLock<Sealer>,
+    lockout_key: lockout::Key,
+    _lock: Option<lock::Lock>,
+    #[cfg(test)]
+    folder: Option<tempfile::TempDir>,
+}
+
+struct Lanes {
+    write: thread::Writer,
+    read: thread::Readers,
+    watch: thread::Readers,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.lanes = None;
+        for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = thread.join();
+        }
     }
 }
+
+impl Store {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    fn lanes(&self) -> Stored<&Lanes> {
+        self.inner.lanes.as_ref().ok_or_else(|| StoreError("the store is closed".into()))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Stored<T> {
+        self.lanes()?.read.run(work).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Stored<T> {
+        self.lanes()?.write.run(work).await
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.inner.clock.now()
+    }
+
+    /// A store in a folder of its own that goes with the last handle: for unit tests.
+    #[cfg(test)]
+    pub fn open_temporary(random: Random, clock: Clock) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut store = Self::open(StoreOptions {
+            path: folder.path().join("portcullis.db"),
+            key: StoreKey::File(folder.path().join("portcullis.key")),
+            mode: OpenMode::Serve,
+            clock,
+            random,
+        })
+        .expect("a fresh store opens");
+        Arc::get_mut(&mut store.inner).expect("nobody else has it yet").folder = Some(folder);
+        store
+    }
+}
+
+/// SQLite's integers are signed; our times are not so far ahead.
+fn millis(at: UnixMillis) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("strings and JSON values have a JSON form")
+}
+
+/// A column that is not as it was written: without the value, which may be anybody's.
+fn unreadable(column: usize) -> rusqlite::Error {
+    rusqlite::Error::InvalidColumnType(column, String::new(), Type::Text)
+}
+
+fn column_millis(row: &Row<'_>, column: usize) -> rusqlite::Result<UnixMillis> {
+    row.get::<_, i64>(column).map(|at| UnixMillis(u64::try_from(at).unwrap_or(0)))
+}
+
+fn column_uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+    Uuid::parse_str(row.get_ref(column)?.as_str()?).map_err(|_| unreadable(column))
+}
+
+fn column_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|_| unreadable(column))
+}
+
+#[cfg(test)]
+mod tests;

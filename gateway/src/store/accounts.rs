@@ -1,0 +1,201 @@
+//! Accounts, and the one rule over names and addresses: a text is the name or the
+//! address of one account (contract, section 1). Texts come folded.
+
+use super::{
+    CreateRefused, NewAccount, NewCredential, Store, Stored, column_json, column_millis, column_uuid,
+    credentials,
+    events::{Change, tell},
+    json, millis, sessions,
+};
+use crate::{clock::UnixMillis, sessions::Account};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+/// The columns that [`account`] reads, of `accounts AS a`.
+pub(super) const COLUMNS: &str = "a.uuid, a.name, a.email, a.email_verified, a.display_name, a.roles, \
+                                  a.metadata, a.app, a.active, a.created, a.updated, a.version";
+/// How many they are.
+pub(super) const WIDTH: usize = 12;
+
+impl Store {
+    /// By name or verified or unverified address, whichever it is.
+    pub async fn account_by_identifier(&self, text: &str) -> Stored<Option<Account>> {
+        self.one_account("JOIN identifiers AS i ON i.account = a.uuid WHERE i.text = ?1", text.to_owned())
+            .await
+    }
+
+    /// By name.
+    pub async fn account_by_name(&self, name: &str) -> Stored<Option<Account>> {
+        self.one_account("WHERE a.name = ?1", name.to_owned()).await
+    }
+
+    /// By uuid.
+    pub async fn account(&self, uuid: Uuid) -> Stored<Option<Account>> {
+        self.one_account("WHERE a.uuid = ?1", uuid.to_string()).await
+    }
+
+    async fn one_account(&self, which: &'static str, value: String) -> Stored<Option<Account>> {
+        self.read(move |db| {
+            db.prepare_cached(&format!("SELECT {COLUMNS} FROM accounts AS a {which}"))?
+                .query_row([value], |row| account(row, 0))
+                .optional()
+        })
+        .await
+    }
+
+    /// All, by name.
+    pub async fn accounts(&self) -> Stored<Vec<Account>> {
+        self.read(|db| {
+            db.prepare_cached(&format!("SELECT {COLUMNS} FROM accounts AS a ORDER BY a.name"))?
+                .query_map([], |row| account(row, 0))?
+                .collect()
+        })
+        .await
+    }
+
+    /// An account and its credentials, or neither.
+    pub async fn create_account(
+        &self,
+        account: NewAccount,
+        credentials: Vec<NewCredential>,
+        now: UnixMillis,
+    ) -> Stored<Result<Account, CreateRefused>> {
+        self.write(move |db| {
+            // Changes come one at a time, so what is free here stays free until the commit;
+            // the table's primary key says it again.
+            if taken(db, &account.name)? {
+                return Ok(Err(CreateRefused::NameTaken));
+            }
+            if account.email.as_deref().map(|email| taken(db, email)).transpose()? == Some(true) {
+                return Ok(Err(CreateRefused::EmailTaken));
+            }
+            let made = made(account, now);
+            insert(db, &made)?;
+            for credential in &credentials {
+                credentials::insert(db, made.uuid, credential, now)?;
+            }
+            tell(db, &Change::AccountChanged(made.uuid), now)?;
+            Ok(Ok(made))
+        })
+        .await
+    }
+
+    /// Disabling ends all its sessions.
+    pub async fn set_active(&self, uuid: Uuid, active: bool, now: UnixMillis) -> Stored<bool> {
+        self.write(move |db| {
+            let changed = db
+                .prepare_cached(
+                    "UPDATE accounts SET active = ?2, updated = ?3, version = version + 1 WHERE uuid = ?1",
+                )?
+                .execute(params![uuid.to_string(), active, millis(now)])?;
+            if changed == 0 {
+                return Ok(false);
+            }
+            tell(db, &Change::AccountChanged(uuid), now)?;
+            if !active {
+                sessions::end_all(db, uuid, now)?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Replaces the operator's roles.
+    pub async fn set_roles(&self, uuid: Uuid, roles: Vec<String>, now: UnixMillis) -> Stored<bool> {
+        self.write(move |db| {
+            let changed = db
+                .prepare_cached(
+                    "UPDATE accounts SET roles = ?2, updated = ?3, version = version + 1 WHERE uuid = ?1",
+                )?
+                .execute(params![uuid.to_string(), json(&roles), millis(now)])?;
+            if changed == 1 {
+                tell(db, &Change::AccountChanged(uuid), now)?;
+            }
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// With its credentials, sessions and locks.
+    pub async fn delete_account(&self, uuid: Uuid) -> Stored<bool> {
+        let now = self.now();
+        self.write(move |db| {
+            let gone =
+                db.prepare_cached("DELETE FROM accounts WHERE uuid = ?1")?.execute([uuid.to_string()])?;
+            if gone == 1 {
+                tell(db, &Change::AccountDeleted(uuid), now)?;
+            }
+            Ok(gone == 1)
+        })
+        .await
+    }
+}
+
+fn taken(db: &Connection, text: &str) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM identifiers WHERE text = ?1)")?
+        .query_row([text], |row| row.get(0))
+}
+
+fn made(account: NewAccount, now: UnixMillis) -> Account {
+    let NewAccount { uuid, name, email, email_verified, display_name, roles, metadata, app } = account;
+    Account {
+        uuid,
+        name,
+        email,
+        email_verified,
+        display_name,
+        roles,
+        metadata,
+        app,
+        active: true,
+        created: now,
+        updated: now,
+        version: 1,
+    }
+}
+
+fn insert(db: &Connection, account: &Account) -> rusqlite::Result<()> {
+    let uuid = account.uuid.to_string();
+    db.prepare_cached(
+        "INSERT INTO accounts (uuid, name, email, email_verified, display_name, roles, metadata, app, active, \
+         created, updated, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?
+    .execute(params![
+        uuid,
+        account.name,
+        account.email,
+        account.email_verified,
+        account.display_name,
+        json(&account.roles),
+        json(&account.metadata),
+        json(&account.app),
+        account.active,
+        millis(account.created),
+        millis(account.updated),
+        i64::try_from(account.version).unwrap_or(i64::MAX),
+    ])?;
+    let mut identifier = db.prepare_cached("INSERT INTO identifiers (text, account) VALUES (?1, ?2)")?;
+    identifier.execute([&account.name, &uuid])?;
+    match &account.email {
+        Some(email) if *email != account.name => identifier.execute([email, &uuid]).map(|_| ()),
+        _ => Ok(()),
+    }
+}
+
+/// Reads [`COLUMNS`], which begin at column `at`.
+pub(super) fn account(row: &Row<'_>, at: usize) -> rusqlite::Result<Account> {
+    Ok(Account {
+        uuid: column_uuid(row, at)?,
+        name: row.get(at + 1)?,
+        email: row.get(at + 2)?,
+        email_verified: row.get(at + 3)?,
+        display_name: row.get(at + 4)?,
+        roles: column_json(row, at + 5)?,
+        metadata: column_json(row, at + 6)?,
+        app: column_json(row, at + 7)?,
+        active: row.get(at + 8)?,
+        created: column_millis(row, at + 9)?,
+        updated: column_millis(row, at + 10)?,
+        version: row.get::<_, i64>(at + 11)?.unsigned_abs(),
+    })
+}

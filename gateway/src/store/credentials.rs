@@ -1,0 +1,103 @@
+//! Credentials: (strategy id, realm, subject) of one account, with the secret that the
+//! strategy asked to be kept.
+
+use super::{
+    Credential, NewCredential, Store, Stored, column_uuid,
+    events::{Change, tell},
+    millis, sessions,
+};
+use crate::clock::UnixMillis;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+impl Store {
+    /// The credential of this account for this strategy instance.
+    pub async fn credential(&self, strategy: &str, account: Uuid) -> Stored<Option<Credential>> {
+        let strategy = strategy.to_owned();
+        self.read(move |db| {
+            db.prepare_cached(
+                "SELECT account, subject, secret FROM credentials WHERE account = ?1 AND strategy = ?2 \
+                 ORDER BY created LIMIT 1",
+            )?
+            .query_row([account.to_string(), strategy], |row| {
+                Ok(Credential { account: column_uuid(row, 0)?, subject: row.get(1)?, secret: row.get(2)? })
+            })
+            .optional()
+        })
+        .await
+    }
+
+    /// All strategy ids for which the account has a credential.
+    pub async fn credential_strategies(&self, account: Uuid) -> Stored<Vec<String>> {
+        self.read(move |db| {
+            db.prepare_cached(
+                "SELECT DISTINCT strategy FROM credentials WHERE account = ?1 ORDER BY strategy",
+            )?
+            .query_map([account.to_string()], |row| row.get(0))?
+            .collect()
+        })
+        .await
+    }
+
+    /// Sets a new secret (makes the credential if there is none) and ends all sessions of
+    /// the account; false when there is no such account.
+    pub async fn replace_secret(
+        &self,
+        account: Uuid,
+        credential: NewCredential,
+        now: UnixMillis,
+    ) -> Stored<bool> {
+        self.write(move |db| {
+            let changed = db
+                .prepare_cached("UPDATE accounts SET updated = ?2, version = version + 1 WHERE uuid = ?1")?
+                .execute(params![account.to_string(), millis(now)])?;
+            if changed == 0 {
+                return Ok(false);
+            }
+            // Replaced, not added: the old secret must open nothing, whatever subject it had.
+            db.prepare_cached("DELETE FROM credentials WHERE account = ?1 AND strategy = ?2 AND realm = ?3")?
+                .execute([&account.to_string(), &credential.strategy, &credential.realm])?;
+            insert(db, account, &credential, now)?;
+            tell(db, &Change::AccountChanged(account), now)?;
+            sessions::end_all(db, account, now)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Swaps `old` for `new`, the same secret with other parameters; false when `old` is no
+    /// longer what is stored. Ends nothing.
+    pub async fn renew_secret(&self, strategy: &str, account: Uuid, old: &str, new: &str) -> Stored<bool> {
+        let values = [account.to_string(), strategy.to_owned(), old.to_owned(), new.to_owned()];
+        self.write(move |db| {
+            let swapped = db
+                .prepare_cached(
+                    "UPDATE credentials SET secret = ?4 WHERE account = ?1 AND strategy = ?2 AND secret = ?3",
+                )?
+                .execute(values)?;
+            Ok(swapped > 0)
+        })
+        .await
+    }
+}
+
+pub(super) fn insert(
+    db: &Connection,
+    account: Uuid,
+    credential: &NewCredential,
+    now: UnixMillis,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO credentials (strategy, realm, subject, account, secret, created) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        credential.strategy,
+        credential.realm,
+        credential.subject,
+        account.to_string(),
+        credential.secret,
+        millis(now)
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Sessions, as long as they live: one that ends is deleted, and a later replay of its
+//! cookie or token finds nothing.
+
+use super::{
+    Store, Stored,
+    accounts::{self, WIDTH, account},
+    column_millis, column_uuid,
+    events::{self, Change, tell},
+    millis, unreadable,
+};
+use crate::{
+    clock::UnixMillis,
+    sessions::{Account, SessionRecord, Transport},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+const COLUMNS: &str = "s.sid, s.cookie_hash, s.account, s.strategy, s.transport, s.created, s.last_used, \
+                       s.expires, s.address, s.user_agent";
+
+impl Store {
+    /// Inserts a session if its account is still active and, where the login looked at a
+    /// secret, that secret is still the stored one; false otherwise.
+    pub async fn insert_session(&self, session: SessionRecord, secret: Option<String>) -> Stored<bool> {
+        self.write(move |db| {
+            let account = session.account.to_string();
+            let admitted: bool = db
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM accounts WHERE uuid = ?1 AND active) AND (?3 IS NULL OR \
+                     EXISTS (SELECT 1 FROM credentials WHERE account = ?1 AND strategy = ?2 AND secret = ?3))",
+                )?
+                .query_row(params![account, session.strategy, secret], |row| row.get(0))?;
+            if admitted {
+                insert(db, &session)?;
+            }
+            Ok(admitted)
+        })
+        .await
+    }
+
+    /// The session of this cookie with its account, and the newest event as of the same
+    /// moment: whoever remembers it applies the events after that number.
+    pub async fn session_by_cookie(&self, hash: [u8; 32]) -> Stored<Option<(SessionRecord, Account, u64)>> {
+        self.read(move |db| found(db, "s.cookie_hash = ?1", hash)).await
+    }
+
+    /// The same by `sid`.
+    pub async fn session_by_sid(&self, sid: &str) -> Stored<Option<(SessionRecord, Account, u64)>> {
+        let sid = sid.to_owned();
+        self.read(move |db| found(db, "s.sid = ?1", sid)).await
+    }
+
+    /// All of an account, the newest first.
+    pub async fn sessions_of(&self, account: Uuid) -> Stored<Vec<SessionRecord>> {
+        self.read(move |db| {
+            db.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM sessions AS s WHERE s.account = ?1 ORDER BY s.created DESC, s.sid"
+            ))?
+            .query_map([account.to_string()], |row| record(row, 0))?
+            .collect()
+        })
+        .await
+    }
+
+    /// Notes when sessions were used last. One that is gone stays gone, and no time moves
+    /// backwards.
+    pub async fn touch_sessions(&self, uses: Vec<(String, UnixMillis)>) -> Stored<()> {
+        self.write(move |db| {
+            let mut touch =
+                db.prepare_cached("UPDATE sessions SET last_used = ?2 WHERE sid = ?1 AND last_used < ?2")?;
+            for (sid, at) in &uses {
+                touch.execute(params![sid, millis(*at)])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends one; false when there was none.
+    pub async fn end_session(&self, sid: &str) -> Stored<bool> {
+        let (sid, now) = (sid.to_owned(), self.now());
+        self.write(move |db| {
+            let ended = db.prepare_cached("DELETE FROM sessions WHERE sid = ?1")?.execute([&sid])?;
+            if ended == 1 {
+                tell(db, &Change::SessionEnded(sid), now)?;
+            }
+            Ok(ended == 1)
+        })
+        .await
+    }
+
+    /// Ends all of an account, and says how many.
+    pub async fn end_sessions_of(&self, account: Uuid) -> Stored<usize> {
+        let now = self.now();
+        self.write(move |db| end_all(db, account, now)).await
+    }
+
+    /// Removes what is over by its own time: sessions past their end (everybody knows
+    /// that without an event), old events, forgotten failures. Says how many sessions.
+    pub async fn prune_sessions(&self, now: UnixMillis) -> Stored<usize> {
+        self.write(move |db| {
+            let gone =
+                db.prepare_cached("DELETE FROM sessions WHERE expires <= ?1")?.execute([millis(now)])?;
+            events::prune(db, now)?;
+            super::lockout::prune(db, now)?;
+            Ok(gone)
+        })
+        .await
+    }
+}
+
+/// Ends all sessions of an account; the event is written even when none was stored,
+/// because a gateway may still know one.
+pub(super) fn end_all(db: &Connection, account: Uuid, now: UnixMillis) -> rusqlite::Result<usize> {
+    let ended =
+        db.prepare_cached("DELETE FROM sessions WHERE account = ?1")?.execute([account.to_string()])?;
+    tell(db, &Change::SessionsEnded(account), now)?;
+    Ok(ended)
+}
+
+fn insert(db: &Connection, session: &SessionRecord) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO sessions (sid, cookie_hash, account, strategy, transport, created, last_used, expires, \
+         address, user_agent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        session.sid,
+        session.cookie_hash,
+        session.account.to_string(),
+        session.strategy,
+        match session.transport {
+            Transport::Both => "both",
+            Transport::Cookie => "cookie",
+            Transport::Token => "token",
+        },
+        millis(session.created),
+        millis(session.last_used),
+        millis(session.expires),
+        session.address.to_string(),
+        session.user_agent,
+    ])?;
+    Ok(())
+}
+
+fn found(
+    db: &Connection,
+    which: &str,
+    value: impl rusqlite::ToSql,
+) -> rusqlite::Result<Option<(SessionRecord, Account, u64)>> {
+    let both = db
+        .prepare_cached(&format!(
+            "SELECT {}, {COLUMNS} FROM sessions AS s JOIN accounts AS a ON a.uuid = s.account WHERE {which}",
+            accounts::COLUMNS
+        ))?
+        .query_row([value], |row| Ok((record(row, WIDTH)?, account(row, 0)?)))
+        .optional()?;
+    let newest = events::newest(db)?;
+    Ok(both.map(|(session, account)| (session, account, newest)))
+}
+
+/// Reads [`COLUMNS`], which begin at column `at`.
+fn record(row: &Row<'_>, at: usize) -> rusqlite::Result<SessionRecord> {
+    Ok(SessionRecord {
+        sid: row.get(at)?,
+        cookie_hash: row.get(at + 1)?,
+        account: column_uuid(row, at + 2)?,
+        strategy: row.get(at + 3)?,
+        transport: match row.get_ref(at + 4)?.as_str()? {
+            "both" => Transport::Both,
+            "cookie" => Transport::Cookie,
+            "token" => Transport::Token,
+            _ => return Err(unreadable(at + 4)),
+        },
+        created: column_millis(row, at + 5)?,
+        last_used: column_millis(row, at + 6)?,
+        expires: column_millis(row, at + 7)?,
+        address: row.get_ref(at + 8)?.as_str()?.parse().map_err(|_| unreadable(at + 8))?,
+        user_agent: row.get(at + 9)?,
+    })
+}
