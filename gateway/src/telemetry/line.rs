@@ -171,7 +171,13 @@ fn word(level: Level) -> (&'static str, &'static str) {
     }
 }
 
-/// RFC 3339 in UTC with milliseconds.
+/// A time as logs and lists have it: RFC 3339 in UTC with milliseconds.
+pub fn rfc3339(time: UnixMillis) -> String {
+    let mut text = String::with_capacity(24);
+    push_time(&mut text, time);
+    text
+}
+
 fn push_time(text: &mut String, now: UnixMillis) {
     let (days, rest) = (now.0 / 86_400_000, now.0 % 86_400_000);
     let (year, month, day) = date(days);
@@ -228,9 +234,7 @@ mod tests {
     }
 
     fn time(ms: u64) -> String {
-        let mut text = String::new();
-        push_time(&mut text, UnixMillis(ms));
-        text
+        rfc3339(UnixMillis(ms))
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod line;
 mod sink;
 
 pub use audit::{Audit, audit};
-pub use line::Line;
+pub use line::{Line, rfc3339};
 pub use sink::{Sink, Target};
 
 use crate::clock::Clock;

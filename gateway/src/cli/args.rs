@@ -1,0 +1,183 @@
+//! What may be typed. No defaults of the configuration are repeated here.
+
+use clap::{Args, Parser, Subcommand};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// An authentication gateway in front of the APIs and web apps you already have.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Try it: a gateway, an application behind it and one account, in one command
+    #[allow(dead_code)] // until it is served
+    Demo(Demo),
+    /// Run the gateway; SIGTERM and SIGINT let what is in flight finish, a second one ends at once
+    #[allow(dead_code)] // until it is served
+    Serve(File),
+    /// Say everything that is wrong with the configuration, as file:line:column
+    Check(Check),
+    /// Make and manage accounts
+    User(User),
+    /// The configured ways to sign in
+    Strategy(Strategy),
+    /// Read a password from stdin, or ask for one, and print its argon2id hash
+    HashPassword,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct File {
+    /// The configuration [default: $PORTCULLIS_CONFIG, ./portcullis.toml, /etc/portcullis/portcullis.toml]
+    #[arg(short = 'c', long = "config", value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[allow(dead_code)] // until it is served
+pub(super) struct Demo {
+    /// Where the gateway listens; port 0 is any that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(super) listen: SocketAddr,
+    /// Keep the store in this folder [default: a temporary one, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+    /// Print one line of JSON: url, name, password
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) file: File,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Strategy {
+    #[command(flatten)]
+    pub(super) file: File,
+    #[command(subcommand)]
+    pub(super) verb: StrategyVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StrategyVerb {
+    /// Every configured strategy: kind, where its code comes from, whether it starts
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct User {
+    #[command(flatten)]
+    pub(super) file: File,
+    #[command(subcommand)]
+    pub(super) verb: UserVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserVerb {
+    /// Make an account with a password
+    Add(UserAdd),
+    /// All accounts
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set a new password; all sessions of the account end
+    Passwd(UserPasswd),
+    /// One account
+    Show {
+        name: String,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close an account: it signs in nowhere and all its sessions end
+    Disable { name: String },
+    /// Open it again
+    Enable { name: String },
+    /// Lift the locks that failed logins have put on an account
+    Unlock { name: String },
+    /// Remove an account with its credentials and sessions
+    Delete { name: String },
+    /// Replace an account's roles by these; without any, it has none
+    Roles {
+        name: String,
+        #[arg(value_name = "ROLE")]
+        roles: Vec<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct UserAdd {
+    pub(super) name: String,
+    /// Its e-mail address, which counts as verified
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) email: Option<String>,
+    /// A role it gets; may be given more than once
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(super) roles: Vec<String>,
+    /// The strategy that keeps the password [default: the only one that keeps any, else `[login] default`]
+    #[arg(long, value_name = "ID")]
+    pub(super) strategy: Option<String>,
+    /// Read the password from stdin instead of asking for it
+    #[arg(long)]
+    pub(super) password_stdin: bool,
+    /// Read a hash of the password (a PHC string, see `hash-password`) from stdin
+    #[arg(long, conflicts_with = "password_stdin")]
+    pub(super) password_hash_stdin: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct UserPasswd {
+    pub(super) name: String,
+    /// The strategy that keeps the password [default: as for `user add`]
+    #[arg(long, value_name = "ID")]
+    pub(super) strategy: Option<String>,
+    /// Read the password from stdin instead of asking for it
+    #[arg(long)]
+    pub(super) password_stdin: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, error::ErrorKind};
+
+    #[test]
+    fn the_command_line_has_no_contradictions() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_may_be_named_before_or_after_what_is_done_with_a_user() {
+        for line in ["user -c f add ann", "user add ann -c f", "user add -c f ann"] {
+            let words = ["portcullis"].into_iter().chain(line.split(' '));
+            let Verb::User(user) = Arguments::try_parse_from(words).unwrap().verb else { panic!("{line}") };
+            assert_eq!(user.file.config, Some("f".into()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_an_argument_and_comes_from_one_place() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' ')).map_err(|e| e.kind());
+        assert_eq!(parse("portcullis user add ann secret").unwrap_err(), ErrorKind::UnknownArgument);
+        assert_eq!(parse("portcullis user add ann --password x").unwrap_err(), ErrorKind::UnknownArgument);
+        assert_eq!(
+            parse("portcullis user add ann --password-stdin --password-hash-stdin").unwrap_err(),
+            ErrorKind::ArgumentConflict
+        );
+    }
+}

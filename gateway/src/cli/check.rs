@@ -1,0 +1,81 @@
+//! `portcullis check`: every problem at once, or that there is none. Strategies are
+//! started, for only they know their own settings; nothing listens and no store is opened.
+
+use super::{
+    args::Check,
+    block_on, configuration,
+    output::{Done, note, result, safe},
+};
+use crate::{clock::Clock, random::Random, registry::Registry, telemetry};
+use portcullis_config::{Config, Problem};
+use portcullis_plugin_api::Host;
+use serde_json::json;
+use std::{path::Path, process::ExitCode};
+
+pub(super) fn run(arguments: &Check) -> Done {
+    let _log = telemetry::start_for_command(Clock::system());
+    let file = configuration::find(&arguments.file)?;
+    let checked = match portcullis_config::load(&file, &configuration::environment()) {
+        Ok(config) => block_on(start(&config))?.map(|()| config),
+        Err(problems) => Err(problems),
+    };
+    if arguments.json {
+        result(&as_json(&file, &checked).to_string());
+    }
+    match checked {
+        Err(problems) if arguments.json && !problems.is_empty() => Ok(ExitCode::from(1)),
+        Err(problems) => Err(configuration::tell(&problems)),
+        Ok(config) => {
+            if !arguments.json {
+                for warning in &config.warnings {
+                    note(&format!("warning: {warning}"));
+                }
+                summary(&config);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What a strategy finds wrong with its settings; one that cannot start for another
+/// reason fails the check too, though `serve` would run without it.
+async fn start(config: &Config) -> Result<(), Vec<Problem>> {
+    let host = Host { random: Random::system().shared(), cores: config.server.threads };
+    let registry = Registry::start(config, host).await?;
+    let failed = registry.list().iter().filter_map(|one| {
+        let message = format!("[strategies.{}] does not start: {}", one.id(), one.failure()?);
+        Some(Problem { place: config.file.display().to_string(), message, help: None })
+    });
+    let failed: Vec<_> = failed.collect();
+    if failed.is_empty() { Ok(()) } else { Err(failed) }
+}
+
+fn summary(config: &Config) {
+    let list = |items: Vec<String>| safe(&items.join(", "));
+    let listen = config.server.listen.iter().map(ToString::to_string).collect();
+    let strategies = config.strategies.iter().map(|s| format!("{} ({})", s.id, s.kind)).collect();
+    let upstreams = config.upstreams.iter().map(|u| u.id.clone()).collect();
+    result(&format!("configuration is fine: {}", config.file.display()));
+    result(&format!("  listens on  {} as {}", list(listen), config.server.public_url.origin));
+    result(&format!("  strategies  {}", list(strategies)));
+    result(&format!("  upstreams   {}", list(upstreams)));
+    result(&format!("  routes      {}", config.routes.len()));
+    result(&format!("  store       {}", config.store.path.display()));
+}
+
+fn as_json(file: &Path, checked: &Result<Config, Vec<Problem>>) -> serde_json::Value {
+    let list = |problems: &[Problem]| -> Vec<_> {
+        let one = |p: &Problem| json!({"place": p.place, "message": p.message, "help": p.help});
+        problems.iter().map(one).collect()
+    };
+    let (problems, warnings) = match checked {
+        Ok(config) => (Vec::new(), list(&config.warnings)),
+        Err(problems) => (list(problems), Vec::new()),
+    };
+    json!({
+        "ok": checked.is_ok(),
+        "file": file.display().to_string(),
+        "problems": problems,
+        "warnings": warnings,
+    })
+}

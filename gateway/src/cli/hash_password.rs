@@ -1,0 +1,15 @@
+//! `portcullis hash-password`: what `user add --password-hash-stdin` takes.
+
+use super::{
+    output::{Done, Failure, result},
+    password,
+};
+use crate::{random::Random, registry::builtin};
+use std::{io::IsTerminal, process::ExitCode};
+
+pub(super) fn run() -> Done {
+    let password = if std::io::stdin().is_terminal() { password::ask()? } else { password::from_stdin()? };
+    let hash = builtin::hash_password(&password, &Random::system()).map_err(Failure::new)?;
+    result(&hash);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,45 @@
+//! `portcullis user`: accounts, changed in the store by this process alone. A gateway that
+//! runs learns of it by the store's events, within a second.
+//!
+//! `open.rs` configuration and store · `secret.rs` a password to what is stored ·
+//! `add.rs` a new account · `change.rs` everything done to one · `shown.rs` what is told.
+
+mod add;
+mod change;
+mod open;
+mod secret;
+mod shown;
+
+use super::{
+    args::{User, UserVerb},
+    block_on, configuration,
+    output::{Done, Failure},
+};
+use crate::{clock::Clock, telemetry};
+use std::process::ExitCode;
+
+use open::Room;
+
+pub(super) fn run(arguments: User) -> Done {
+    let _log = telemetry::start_for_command(Clock::system());
+    let config = configuration::load(&arguments.file)?;
+    block_on(async {
+        let room = Room::open(config).await?;
+        act(&room, arguments.verb).await
+    })??;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn act(room: &Room, verb: UserVerb) -> Result<(), Failure> {
+    match verb {
+        UserVerb::Add(new) => add::run(room, new).await,
+        UserVerb::List { json } => shown::list(room, json).await,
+        UserVerb::Show { name, json } => shown::show(room, &name, json).await,
+        UserVerb::Passwd(which) => change::password(room, which).await,
+        UserVerb::Disable { name } => change::active(room, &name, false).await,
+        UserVerb::Enable { name } => change::active(room, &name, true).await,
+        UserVerb::Unlock { name } => change::unlock(room, &name).await,
+        UserVerb::Delete { name } => change::delete(room, &name).await,
+        UserVerb::Roles { name, roles } => change::roles(room, &name, roles).await,
+    }
+}
