@@ -20,7 +20,12 @@ mod shelf;
 #[allow(dead_code)] // until the feed drives it
 mod table;
 
+#[cfg(test)]
+mod behaviour;
+
 pub use account::Account;
 pub use cookie::{CookieNames, Found};
+#[cfg(test)]
+pub(crate) use session::live_for_tests;
 pub use session::{LiveSession, SessionRecord, Transport};
 pub use table::{Lookup, Sessions, Unavailable, hash_cookie};

@@ -214,3 +214,27 @@ impl std::fmt::Debug for LiveSession {
             .finish_non_exhaustive()
     }
 }
+
+/// A session outside any table, for tests of what is said in its name.
+#[cfg(test)]
+pub(crate) fn live_for_tests(
+    sid: &str,
+    account: Account,
+    now: UnixMillis,
+    expires: UnixMillis,
+) -> Arc<LiveSession> {
+    let record = SessionRecord {
+        sid: sid.to_owned(),
+        cookie_hash: [0; 32],
+        account: account.uuid,
+        strategy: "local".to_owned(),
+        transport: Transport::Both,
+        created: now,
+        last_used: now,
+        expires,
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        user_agent: String::new(),
+    };
+    let account = Arc::new(ArcSwap::from_pointee(account));
+    Arc::new(LiveSession::new(&record, account, Duration::from_secs(3_600), 0))
+}
