@@ -46,3 +46,24 @@ impl Account {
         if unverified { self.uuid.to_string() } else { self.name.clone() }
     }
 }
+
+#[cfg(test)]
+impl Account {
+    /// Somebody, in version 1.
+    pub(crate) fn for_tests(name: &str) -> Self {
+        Self {
+            uuid: Uuid::from_u128(1),
+            name: name.into(),
+            email: None,
+            email_verified: false,
+            display_name: None,
+            roles: Vec::new(),
+            metadata: Object::new(),
+            app: Object::new(),
+            active: true,
+            created: UnixMillis(0),
+            updated: UnixMillis(0),
+            version: 1,
+        }
+    }
+}

@@ -40,8 +40,14 @@ pub(super) trait Source: Send + Sync + 'static {
 }
 
 impl Source for Store {
-    fn ask(&self, _question: Question) -> Asked {
-        Box::pin(async { Err(crate::store::StoreError("sessions are not kept yet".into())) })
+    fn ask(&self, question: Question) -> Asked {
+        let store = self.clone();
+        Box::pin(async move {
+            match question {
+                Question::Cookie(hash) => store.session_by_cookie(hash).await,
+                Question::Sid(sid) => store.session_by_sid(&sid).await,
+            }
+        })
     }
 }
 

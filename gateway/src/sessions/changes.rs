@@ -41,6 +41,12 @@ impl Changes {
         self.count += 1;
     }
 
+    /// Anything may have changed: all questions under way are overtaken.
+    pub(super) fn forget(&mut self) {
+        self.last.clear();
+        self.count += 1;
+    }
+
     /// Whether a question that was put at `moment` may have been overtaken.
     pub(super) fn overtook(&self, moment: u64, sid: &str, account: Uuid) -> bool {
         let since = self.count.saturating_sub(moment);

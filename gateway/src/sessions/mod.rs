@@ -13,11 +13,9 @@ mod account;
 mod ask;
 mod changes;
 mod cookie;
-#[allow(dead_code)] // until the feed drives it
+mod feed;
 mod session;
-#[allow(dead_code)] // until the feed drives it
 mod shelf;
-#[allow(dead_code)] // until the feed drives it
 mod table;
 
 #[cfg(test)]
@@ -25,6 +23,7 @@ mod behaviour;
 
 pub use account::Account;
 pub use cookie::{CookieNames, Found};
+pub use feed::Feed;
 #[cfg(test)]
 pub(crate) use session::live_for_tests;
 pub use session::{LiveSession, SessionRecord, Transport};

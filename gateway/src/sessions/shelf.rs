@@ -21,6 +21,9 @@ const SAMPLE: usize = 16;
 /// How many references the shelf itself holds on a session: two maps, two books.
 const OWN_REFERENCES: usize = 4;
 
+/// How many last uses of sessions that left the table wait to be written.
+const LEFT: usize = 10_000;
+
 /// All sessions that this process knows.
 pub(super) struct Shelf {
     by_cookie: papaya::HashMap<[u8; 32], Arc<LiveSession>>,
@@ -163,6 +166,16 @@ impl Shelf {
         self.books().changes.note(Subject::Account(account));
     }
 
+    /// Everybody out: what is remembered of the store can no longer be trusted.
+    pub(super) fn clear(&self) {
+        let mut books = self.books();
+        books.changes.forget();
+        for session in books.all.clone() {
+            self.remove(&mut books, &session);
+            session.end();
+        }
+    }
+
     /// Takes out what has expired or idled, and tells those who hold it.
     pub(super) fn sweep(&self, now: UnixMillis) {
         let mut books = self.books();
@@ -188,6 +201,14 @@ impl Shelf {
                 session.saved_use(*at);
             }
         }
+    }
+
+    /// They could not be written. Those in the table are still there to be written; of
+    /// those that left it, what fits is kept.
+    pub(super) fn not_saved(&self, uses: Vec<(String, UnixMillis)>) {
+        let mut books = self.books();
+        let room = LEFT.saturating_sub(books.left.len());
+        books.left.extend(uses.into_iter().filter(|(sid, _)| self.by_sid(sid).is_none()).take(room));
     }
 
     /// How many there are.
@@ -226,7 +247,7 @@ impl Shelf {
         let oldest = oldest.cloned();
         books.hand = (books.hand + SAMPLE) % len.max(1);
         if let Some(session) = oldest {
-            if let Some(at) = session.unsaved_use() {
+            if let Some(at) = session.unsaved_use().filter(|_| books.left.len() < LEFT) {
                 books.left.push((session.sid().to_owned(), at));
             }
             self.remove(books, &session);

@@ -39,8 +39,8 @@ impl Forge {
     fn new() -> Self {
         let (access, assertion) = (generate().to_vec(), generate().to_vec());
         let keys = vec![
-            Key::from_pkcs8(Purpose::Access, &access).unwrap(),
-            Key::from_pkcs8(Purpose::Assertion, &assertion).unwrap(),
+            Key::from_pkcs8(Purpose::Access, true, &access).unwrap(),
+            Key::from_pkcs8(Purpose::Assertion, true, &assertion).unwrap(),
         ];
         let (kid, assertion_kid) = (keys[0].kid().to_owned(), keys[1].kid().to_owned());
         let token = portcullis_config::Token {
@@ -114,21 +114,9 @@ fn signed(pkcs8: &[u8], header: &str, claims: &str) -> String {
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
+/// Named by an address that nobody has verified.
 fn ann() -> Account {
-    Account {
-        uuid: uuid::Uuid::from_u128(7),
-        name: "ann@x.io".into(),
-        email: Some("ann@x.io".into()),
-        email_verified: false,
-        display_name: None,
-        roles: vec!["staff".into()],
-        metadata: Default::default(),
-        app: Default::default(),
-        active: true,
-        created: NOW,
-        updated: NOW,
-        version: 1,
-    }
+    Account { email: Some("ann@x.io".into()), roles: vec!["staff".into()], ..Account::for_tests("ann@x.io") }
 }
 
 fn session(account: Account) -> Arc<LiveSession> {
@@ -269,7 +257,7 @@ fn the_public_key_is_no_secret_for_hmac() {
 fn a_key_that_comes_with_the_token_is_not_looked_at() {
     let forge = Forge::new();
     let own = generate();
-    let own_key = Key::from_pkcs8(Purpose::Access, &own).unwrap();
+    let own_key = Key::from_pkcs8(Purpose::Access, true, &own).unwrap();
     for (name, value) in [
         ("jwk", own_key.jwk()),
         ("jku", json!("https://evil.test/jwks.json")),
@@ -456,14 +444,14 @@ fn when_keys_change_the_generation_rises_and_gone_keys_verify_nothing() {
     let good = forge.good();
     let same = || {
         vec![
-            Key::from_pkcs8(Purpose::Access, &forge.access).unwrap(),
-            Key::from_pkcs8(Purpose::Assertion, &forge.assertion).unwrap(),
+            Key::from_pkcs8(Purpose::Access, true, &forge.access).unwrap(),
+            Key::from_pkcs8(Purpose::Assertion, true, &forge.assertion).unwrap(),
         ]
     };
     forge.tokens.replace(same());
     assert_eq!(forge.tokens.generation(), 1, "nothing changed");
     let mut more = same();
-    more.push(Key::from_pkcs8(Purpose::Access, &generate()).unwrap());
+    more.push(Key::from_pkcs8(Purpose::Access, true, &generate()).unwrap());
     let newest = more[2].kid().to_owned();
     forge.tokens.replace(more);
     assert_eq!(forge.tokens.generation(), 2);
@@ -471,7 +459,7 @@ fn when_keys_change_the_generation_rises_and_gone_keys_verify_nothing() {
     let token = forge.tokens.access(&session(ann()), &ann(), NOW, NOW.plus(Duration::from_secs(9)));
     assert_eq!(forge.verify(&token).unwrap().kid, newest);
     let mut fewer = same();
-    fewer[0] = Key::from_pkcs8(Purpose::Access, &generate()).unwrap();
+    fewer[0] = Key::from_pkcs8(Purpose::Access, true, &generate()).unwrap();
     forge.tokens.replace(fewer);
     assert!(forge.verify(&good).is_err());
 }

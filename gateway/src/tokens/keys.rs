@@ -43,6 +43,9 @@ impl Purpose {
 pub(super) struct Key {
     kid: String,
     purpose: Purpose,
+    /// Whether it still signs, or only verifies what it signed.
+    signs: bool,
+    public: Vec<u8>,
     x: String,
     y: String,
     signing: EncodingKey,
@@ -61,7 +64,7 @@ pub(super) fn generate() -> Zeroizing<Vec<u8>> {
 }
 
 impl Key {
-    pub(super) fn from_pkcs8(purpose: Purpose, pkcs8: &[u8]) -> Result<Self, NotAKey> {
+    pub(super) fn from_pkcs8(purpose: Purpose, signs: bool, pkcs8: &[u8]) -> Result<Self, NotAKey> {
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(|_| NotAKey)?;
         // SEC 1 §2.3.3: 4, x, y.
         let point = pair.public_key().as_ref();
@@ -71,6 +74,8 @@ impl Key {
         Ok(Self {
             kid: thumbprint(&x, &y),
             purpose,
+            signs,
+            public: point.to_vec(),
             signing: EncodingKey::from_ec_der(pkcs8),
             verifying: DecodingKey::from_ec_der(point),
             x,
@@ -89,6 +94,15 @@ impl Key {
     /// The `alg` of what it signs.
     pub(super) fn algorithm_name(&self) -> &'static str {
         "ES256"
+    }
+
+    pub(super) fn signs_for(&self, purpose: Purpose) -> bool {
+        self.signs && self.purpose == purpose
+    }
+
+    /// The point, as SEC 1 §2.3.3 has it.
+    pub(super) fn public(&self) -> &[u8] {
+        &self.public
     }
 
     pub(super) fn signing(&self) -> &EncodingKey {
@@ -114,7 +128,7 @@ fn thumbprint(x: &str, y: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes()))
 }
 
-/// All keys, the oldest first; there is at least one for each purpose.
+/// All keys, the oldest first; for each purpose one signs.
 pub(super) struct Ring {
     keys: Vec<Key>,
     generation: u64,
@@ -140,14 +154,14 @@ impl Ring {
         self.keys.iter().find(|key| key.kid == kid)
     }
 
-    /// The newest key for this purpose.
+    /// The newest key that signs for this purpose.
     pub(super) fn signer(&self, purpose: Purpose) -> Option<&Key> {
-        self.keys.iter().rev().find(|key| key.purpose == purpose)
+        self.keys.iter().rev().find(|key| key.signs_for(purpose))
     }
 
     /// Whether `keys` are the very keys that are here.
     pub(super) fn is(&self, keys: &[Key]) -> bool {
-        self.keys.iter().map(|key| &key.kid).eq(keys.iter().map(|key| &key.kid))
+        self.keys.iter().map(|key| (&key.kid, key.signs)).eq(keys.iter().map(|key| (&key.kid, key.signs)))
     }
 }
 
@@ -165,10 +179,10 @@ mod tests {
 
     #[test]
     fn what_is_no_private_key_is_refused() {
-        assert!(Key::from_pkcs8(Purpose::Access, b"").is_err());
-        assert!(Key::from_pkcs8(Purpose::Access, &[0x30; 138]).is_err());
+        assert!(Key::from_pkcs8(Purpose::Access, true, b"").is_err());
+        assert!(Key::from_pkcs8(Purpose::Access, true, &[0x30; 138]).is_err());
         let good = generate();
-        assert!(Key::from_pkcs8(Purpose::Access, &good[..good.len() - 1]).is_err());
-        assert!(Key::from_pkcs8(Purpose::Access, &good).is_ok());
+        assert!(Key::from_pkcs8(Purpose::Access, true, &good[..good.len() - 1]).is_err());
+        assert!(Key::from_pkcs8(Purpose::Access, true, &good).is_ok());
     }
 }

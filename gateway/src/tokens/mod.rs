@@ -1,23 +1,25 @@
 //! Signed tokens: access tokens that people carry, assertions that upstreams get, and
 //! the keys behind both.
 //!
-//! `keys.rs` the key ring · `jwt.rs` the compact form, read strictly · `access.rs` access
+//! `keys.rs` the key ring · `load.rs` keys from the store · `jwt.rs` the compact form, read strictly · `access.rs` access
 //! tokens · `assertion.rs` assertions · `jwks.rs` what is published · `looks.rs` what is
 //! ours by its looks · `verified_cache.rs` what a signature has already proven.
 
 mod access;
 mod assertion;
-#[allow(dead_code)] // until the store keeps keys
 mod jwks;
 mod jwt;
-#[allow(dead_code)] // until the store keeps keys
 mod keys;
+mod load;
 mod looks;
 mod verified_cache;
 
 #[cfg(test)]
 mod forged;
 
+pub use load::LoadError;
+#[cfg(test)]
+pub(crate) use load::stored_key_for_tests;
 pub use verified_cache::VerifiedCache;
 
 use crate::{
@@ -109,7 +111,6 @@ impl Tokens {
         self.ring.load().jwks().to_owned()
     }
 
-    #[allow(dead_code)] // until the store keeps keys
     fn with_keys(
         keys: Vec<Key>,
         token: &portcullis_config::Token,
@@ -127,7 +128,6 @@ impl Tokens {
     }
 
     /// Takes over what keys there are now.
-    #[allow(dead_code)] // until the store keeps keys
     fn replace(&self, keys: Vec<Key>) {
         let ring = self.ring.load();
         if !ring.is(&keys) {
