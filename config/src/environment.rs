@@ -24,7 +24,7 @@ pub(crate) fn lay_over(root: &mut Table, env: &[(String, String)], book: &mut Bo
     let mut ours: Vec<&(String, String)> = env.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     ours.sort();
     for (name, text) in ours {
-        if OTHER.contains(&name.as_str()) || secrets.contains(name) {
+        if OTHER.contains(&name.as_str()) || secrets.contains(name) || is_service_link(name) {
             continue;
         }
         match path(name) {
@@ -43,6 +43,15 @@ fn secret_names(table: &Table, names: &mut Vec<String>) {
             _ => {}
         }
     }
+}
+
+/// Kubernetes tells every container about a service called `portcullis` in variables such
+/// as `PORTCULLIS_SERVICE_HOST` and `PORTCULLIS_PORT_8080_TCP`. Those are not ours.
+fn is_service_link(name: &str) -> bool {
+    let rest = &name[PREFIX.len()..];
+    let has = |part: &str| rest.contains(part);
+    let is_port = rest == "PORT" || rest.ends_with("_PORT") || has("PORT_") && (has("_TCP") || has("_UDP"));
+    !has("__") && (is_port || has("SERVICE_HOST") || has("SERVICE_PORT"))
 }
 
 /// The keys that a variable's name leads through, or what is wrong with it.
@@ -94,14 +103,14 @@ fn guess(name: &str) -> String {
     }
     // The id stays as it was written; only the key after it can be guessed.
     let parts: Vec<&str> = name[PREFIX.len()..].split("__").collect();
-    if let [table, id, ..] = parts[..] {
+    if let [_, id, ..] = parts[..] {
         add(&format!("strategies__{id}"), strategies::KEYS);
         add(&format!("upstreams__{id}"), upstreams::KEYS);
-        let _ = table;
     }
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    match nearest::nearest(name, &known) {
-        Some(name) => format!("did you mean {name}?"),
+    // The prefix is common to all and would make everything look near.
+    let rests: Vec<&str> = known.iter().map(|name| &name[PREFIX.len()..]).collect();
+    match nearest::nearest(&name[PREFIX.len()..], &rests) {
+        Some(rest) => format!("did you mean {PREFIX}{rest}?"),
         None => "write PORTCULLIS_TABLE__KEY, with two underscores between table and key".to_owned(),
     }
 }
@@ -111,27 +120,32 @@ fn lay(root: &mut Table, path: &[String], name: &str, text: &str, book: &mut Boo
     let at = At::Variable(name.to_owned());
     let mut table = root;
     let (last, above) = path.split_last().expect("a path has at least one key");
-    for key in above {
+    // Above this depth are tables, from it on values: of a secret and of a strategy.
+    let values = if path[0] == "strategies" { 2 } else { 1 };
+    for (depth, key) in above.iter().enumerate() {
+        let empty = || Node { at: at.clone(), value: Value::Table(Table::default()) };
         if table.get(key).is_none() {
-            let node = Node { at: at.clone(), value: Value::Table(Table::default()) };
-            table.entries.push(Entry { key: key.clone(), at: at.clone(), node });
+            table.entries.push(Entry { key: key.clone(), at: at.clone(), node: empty() });
         }
         let entry = table.get_mut(key).expect("it was put there if it was missing");
-        // A secret as a string gives way to `…__FILE` and `…__ENV`.
-        if matches!(entry.node.value, Value::Text(_)) && above.len() > 1 {
-            entry.node = Node { at: at.clone(), value: Value::Table(Table::default()) };
+        // A secret of the file gives way whole to `…__FILE` and `…__ENV`.
+        let is_secret = depth >= values && matches!(last.as_str(), "file" | "env");
+        if is_secret && matches!(entry.node.at, At::File(_)) {
+            entry.node = empty();
         }
         match &mut entry.node.value {
             Value::Table(inner) => table = inner,
             _ => {
-                book.refuse(&at, format!("{key} is not a table in {}", book.place(&entry.node.at)));
+                let place = book.place(&entry.node.at);
+                book.refuse(&at, format!("`{key}` is no table at {place}"));
                 return;
             }
         }
     }
     let node = Node { at: at.clone(), value: Value::Variable(text.to_owned()) };
-    match table.get_mut(last) {
-        Some(entry) => *entry = Entry { key: last.clone(), at, node },
+    // Header names know no case.
+    match table.entries.iter_mut().find(|entry| entry.key.eq_ignore_ascii_case(last)) {
+        Some(entry) => *entry = Entry { key: entry.key.clone(), at, node },
         None => table.entries.push(Entry { key: last.clone(), at, node }),
     }
 }
@@ -150,5 +164,20 @@ mod tests {
         }
         // The rules for these are written out in `path`.
         assert_eq!(crate::load::OPEN_TABLES, ["strategies", "upstreams", "routes", "identity_headers"]);
+    }
+
+    #[test]
+    fn what_an_orchestrator_says_about_a_service_of_our_name_is_not_ours() {
+        for name in [
+            "PORTCULLIS_SERVICE_HOST",
+            "PORTCULLIS_SERVICE_PORT_HTTP",
+            "PORTCULLIS_PORT",
+            "PORTCULLIS_PORT_8080_TCP",
+            "PORTCULLIS_PORT_8080_TCP_ADDR",
+            "PORTCULLIS_ADMIN_PORT",
+        ] {
+            assert!(is_service_link(name), "{name}");
+        }
+        assert!(!is_service_link("PORTCULLIS_SERVER__PORT") && !is_service_link("PORTCULLIS_SERVER_LISTEN"));
     }
 }

@@ -150,6 +150,18 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
     let (identity_headers, strip_headers) = identity_headers::read(root, book);
     let assertion = assertion::read(root, book);
     identity_headers::check_assertion(root, &assertion.header, book);
+    if strategies.is_empty() {
+        let help = "write [strategies.local] and kind = \"local\"";
+        book.warn(&At::File(0), "no [strategies.ID]: nobody can sign in", help);
+    }
+    if routes.is_empty() {
+        let help = "write [[routes]] with a path and an upstream";
+        book.warn(
+            &At::File(0),
+            "no [[routes]]: every request beside the gateway's own is answered 404",
+            help,
+        );
+    }
     Config {
         file,
         store: store::read(root, around, book),
@@ -170,5 +182,41 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
         assertion,
         warnings: Vec::new(),
         settings_places,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_comes_before_the_variable_and_both_before_the_usual_places() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "").expect("it is written");
+            path
+        };
+        let (flag, named, here, system) = (file("flag"), file("named"), file("here"), file("system"));
+        let env = vec![("PORTCULLIS_CONFIG".to_owned(), named.display().to_string())];
+        let usual = [here.clone(), system.clone()];
+        assert_eq!(find_among(Some(flag.clone()), &env, &usual), Ok(flag));
+        assert_eq!(find_among(None, &env, &usual), Ok(named));
+        assert_eq!(find_among(None, &[], &usual), Ok(here.clone()));
+        std::fs::remove_file(here).expect("it is removed");
+        assert_eq!(find_among(None, &[], &usual), Ok(system));
+    }
+
+    #[test]
+    fn a_file_that_was_named_and_is_missing_is_not_replaced_by_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (gone, here) = (folder.path().join("gone"), folder.path().join("here"));
+        std::fs::write(&here, "").expect("it is written");
+        let error =
+            find_among(Some(gone.clone()), &[], std::slice::from_ref(&here)).expect_err("it is missing");
+        assert_eq!(error, format!("there is no configuration at {} (named by -c)", gone.display()));
+        let nowhere = find_among(None, &[], &[gone.clone(), gone.clone()]).expect_err("there is none");
+        assert!(nowhere.contains(&format!("neither {0} nor {0} exists", gone.display())), "{nowhere}");
+        assert!(nowhere.contains("-c FILE"), "{nowhere}");
     }
 }

@@ -23,7 +23,12 @@ pub(crate) const KEYS: &[&str] = &["roles"];
 
 /// Reads a policy. None, and a problem: it is none.
 pub(crate) fn read(field: Field<'_>, book: &mut Book<'_>) -> Option<Policy> {
-    if !matches!(field.node().value, Value::Table(_)) {
+    if !matches!(field.node().value, Value::Table(_) | Value::Text(_)) {
+        let message = format!("{} must be a string or a table, not {}", field.label(), field.node().what());
+        book.refuse_with(field.at(), message, "write \"signed-in\", \"public\" or { roles = [\"staff\"] }");
+        return None;
+    }
+    if matches!(field.node().value, Value::Text(_)) {
         let public = field.one_of(&[("public", true), ("signed-in", false)], book)?;
         return Some(if public { Policy::Public } else { Policy::SignedIn });
     }

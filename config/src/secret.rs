@@ -39,6 +39,7 @@ pub(crate) fn read(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<
     if !matches!(field.node().value, Value::Table(_)) {
         return field.text(book).map(Secret);
     }
+    let before = book.count();
     let table = Section::of(field.node(), field.label(), "secret", &["file", "env"], book)?;
     let text = match (table.field("file"), table.field("env")) {
         (Some(file), None) => {
@@ -54,6 +55,8 @@ pub(crate) fn read(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<
             };
             text.clone()
         }
+        // An unknown key says already what to write.
+        _ if book.count() > before => return None,
         _ => {
             let message = format!("{} must name either `file` or `env`", field.label());
             book.refuse_with(field.at(), message, "write { file = \"…\" } or { env = \"…\" }");

@@ -156,8 +156,14 @@ impl<'s> Field<'s> {
     }
 
     fn texts_of(&self, node: &Node, book: &mut Book<'_>) -> Option<Vec<Text>> {
-        let Value::List(items) = &node.value else {
-            return self.wrong_type("a list of strings", node, book);
+        let items = match &node.value {
+            Value::List(items) => items,
+            Value::Text(_) => {
+                let message = format!("{} must be a list of strings, not a string", self.label());
+                book.refuse_with(&node.at, message, "put it into brackets: [\"…\"]");
+                return None;
+            }
+            _ => return self.wrong_type("a list of strings", node, book),
         };
         let mut texts = Vec::new();
         for item in items {

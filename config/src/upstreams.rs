@@ -76,7 +76,7 @@ fn urls(field: Field<'_>, name: &str, book: &mut Book<'_>) -> Option<Vec<(String
         book.refuse_with(field.at(), message, "write [\"http://127.0.0.1:3000\"]");
     }
     if let Some(second) = given.get(1) {
-        book.refuse(&second.at, unbuilt::line(&format!("{name} a second one of urls")));
+        book.refuse(&second.at, unbuilt::line(&format!("{name} more than one url")));
     }
     let mut urls = Vec::new();
     for entry in given {
