@@ -24,6 +24,8 @@ mod nearest;
 mod path;
 mod policy;
 mod problem;
+#[cfg(test)]
+mod reference;
 mod routes;
 mod secret;
 mod section;
