@@ -6,6 +6,8 @@
 mod ask;
 mod operation;
 pub(crate) mod reply;
+#[cfg(test)]
+pub(crate) mod testing;
 mod who;
 
 pub use ask::Ask;
@@ -112,3 +114,6 @@ fn default_id<'a>(ask: &Ask<'a>) -> Result<&'a str, Problem> {
 fn strategy(ask: &Ask<'_>, id: &str) -> Result<Instance, Problem> {
     ask.control.registry.get(id).ok_or(Code::UnknownStrategy.into())
 }
+
+#[cfg(test)]
+mod tests;

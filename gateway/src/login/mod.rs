@@ -144,3 +144,6 @@ fn undecided(error: CallError, asked: &Asked) -> Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use std::fmt::Write;
 pub const FIELDS: &[(&str, &str)] = &[
     (
         "content-security-policy",
-        "default-src 'none'; style-src 'sha256-ML4rnAaRnZBZB4rXsDSnGmWlIG1vkU+xFcZEGdaKNIk='; \
+        "default-src 'none'; style-src 'sha256-Hv2hiGwgYau+rfuWCzRMhuL/VgwDKZu3iQnklIyRpPM='; \
          form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     ),
     ("x-content-type-options", "nosniff"),

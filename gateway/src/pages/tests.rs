@@ -42,7 +42,7 @@ fn the_policy_names_the_hash_of_the_style_sheet() {
     let page = login("", None);
     let start = page.find("<style>").unwrap() + "<style>".len();
     let end = page.find("</style>").unwrap();
-    let hash = STANDARD.encode(digest(&SHA256, page[start..end].as_bytes()));
+    let hash = STANDARD.encode(digest(&SHA256, &page.as_bytes()[start..end]));
     let policy = FIELDS[0].1;
     assert!(policy.contains(&format!("'sha256-{hash}'")), "write sha256-{hash} into FIELDS");
     assert!(!policy.contains("unsafe"));
