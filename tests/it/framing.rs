@@ -403,7 +403,7 @@ fn fifty_pipelined_requests_get_fifty_answers_in_order_each_with_its_own_identit
 // M-12: and the broken upstream connection is not used again
 #[test]
 fn an_upstream_connection_with_half_a_request_is_closed() {
-    let site = Site::new();
+    let site = Site::own();
     let mut connection = site.gateway.connect();
     connection.write(
         b"POST /public/x HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",

@@ -113,7 +113,7 @@ fn no_spelling_of_a_protected_name_survives_on_any_route() {
 // H-03: set or removed, also when the principal has no such attribute
 #[test]
 fn a_header_whose_attribute_is_empty_is_absent() {
-    let site = Site::new();
+    let site = Site::own();
     site.gateway.add_user("bare", PASSWORD, &[]);
     let bare = login(&site.gateway, "bare", PASSWORD);
     for name in ["Remote-Groups", "Remote-Email"] {
@@ -297,7 +297,7 @@ fn forwarding_headers_of_a_stranger_are_replaced_by_what_the_socket_says() {
 // H-15, H-16: values are data
 #[test]
 fn a_role_with_strange_letters_is_one_field_and_one_group() {
-    let site = Site::new();
+    let site = Site::own();
     let roles = ["Zoë", "100%", "a|b", "staff admin"];
     let mut more = Vec::new();
     for role in roles {
@@ -346,7 +346,7 @@ fn credentials_of_ours_reach_no_upstream_and_no_cookie_line_crashes() {
 // H-18
 #[test]
 fn two_credentials_are_one_person_or_a_refusal() {
-    let site = Site::new();
+    let site = Site::own();
     site.gateway.add_user("bob", PASSWORD, &[]);
     let bob = login(&site.gateway, "bob", PASSWORD);
     let both = Request::get("/app").cookie(&site.alice.cookie).bearer(&bob.token);

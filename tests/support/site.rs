@@ -71,7 +71,7 @@ pub fn config(upstream: &str, server: &str, more: &str) -> String {
 impl Site {
     /// The standard site, for this test alone.
     #[track_caller]
-    pub fn new() -> Self {
+    pub fn own() -> Self {
         Self::before(Upstream::start(), "", ROUTES)
     }
 
@@ -88,7 +88,7 @@ impl Site {
     #[track_caller]
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Site> = OnceLock::new();
-        SHARED.get_or_init(Self::new)
+        SHARED.get_or_init(Self::own)
     }
 
     /// Sends on a connection of its own.
