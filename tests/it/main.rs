@@ -3,10 +3,19 @@
 
 mod cli;
 mod demo;
+mod drain;
+mod forwarding;
 mod framing;
 mod heads;
 mod identity_headers;
 mod login;
+mod logs;
+mod negotiation;
+mod nginx;
+mod origins;
+mod pages;
 mod paths;
+mod routing;
 mod sessions;
+mod store;
 mod tokens;

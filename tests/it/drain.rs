@@ -1,0 +1,74 @@
+//! A gateway that is told to stop lets finish what is in flight (contract section 2).
+
+use portcullis_tests::{
+    Broken, Connection, Request, Site, Upstream,
+    site::ROUTES,
+    until,
+    upstream::{ok, read_head},
+};
+use std::{
+    io::Write,
+    net::TcpStream,
+    sync::{Mutex, mpsc},
+};
+
+/// A site whose upstream answers when it is told to.
+fn slow(server: &str) -> (Site, mpsc::Sender<()>) {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let upstream = Upstream::scripted(move |stream, _| {
+        if read_head(stream).is_some() && wait.lock().unwrap().recv().is_ok() {
+            let _ = stream.write_all(&ok("finished"));
+        }
+    });
+    (Site::before(upstream, server, ROUTES), go)
+}
+
+/// A request that has reached the upstream and waits for its answer.
+fn in_flight(site: &Site) -> Connection {
+    let mut connection = site.gateway.connect();
+    connection.start(&Request::get("/public"));
+    until("the request upstream", || (site.upstream.connections() > 0).then_some(()));
+    connection
+}
+
+#[test]
+fn what_is_in_flight_finishes_after_sigterm_and_nothing_new_begins() {
+    let (mut site, go) = slow("");
+    let mut busy = in_flight(&site);
+    let mut idle = site.gateway.connect();
+    idle.send(&Request::get("/auth/current")).expect(200, "");
+    site.gateway.signal("TERM");
+    until("no new connections", || TcpStream::connect(site.gateway.address).is_err().then_some(()));
+    assert!(idle.ends(), "an idle connection ends");
+    assert!(site.gateway.is_running());
+    go.send(()).unwrap();
+    let answer = busy.response();
+    assert_eq!((answer.status, answer.text().as_str()), (200, "finished"));
+    assert!(site.gateway.wait().success());
+}
+
+#[test]
+fn an_idle_gateway_leaves_at_once_with_0() {
+    for signal in ["TERM", "INT"] {
+        let mut site = Site::own();
+        site.gateway.signal(signal);
+        assert_eq!(site.gateway.wait().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn draining_has_an_end_and_a_second_signal_is_one() {
+    let (mut site, _go) = slow("drain = \"300ms\"");
+    let mut busy = in_flight(&site);
+    site.gateway.signal("TERM");
+    site.gateway.wait();
+    assert!(matches!(busy.try_response_to("GET"), Err(Broken::Closed(_)) | Ok(_)));
+
+    let (mut site, _go) = slow("drain = \"1h\"");
+    let _busy = in_flight(&site);
+    site.gateway.signal("TERM");
+    until("no new connections", || TcpStream::connect(site.gateway.address).is_err().then_some(()));
+    site.gateway.signal("TERM");
+    site.gateway.wait();
+}
