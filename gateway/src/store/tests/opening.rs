@@ -224,3 +224,25 @@ async fn while_another_process_holds_the_store_reads_go_on_and_writes_are_refuse
     other.execute_batch("ROLLBACK").unwrap();
     store.touch_sessions(vec![]).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_full_disk_refuses_what_does_not_fit_and_nothing_else_is_lost() {
+    let store = store();
+    let ada = made(&store, "ada").await;
+    let limit = |pages: &'static str| {
+        let store = store.clone();
+        async move {
+            let set = |db: &Connection| db.query_row(pages, [], |row| row.get::<_, i64>(0));
+            store.write(set).await.unwrap();
+        }
+    };
+    // SQLite allows no fewer pages than there are, so the store is full from here on.
+    limit("PRAGMA max_page_count = 1").await;
+    let mut big = new_account("bob", None);
+    big.display_name = Some("x".repeat(1 << 20));
+    assert!(store.create_account(big, vec![], NOW).await.is_err());
+    assert_eq!(store.account_by_name("bob").await.unwrap(), None);
+    assert_eq!(store.account_by_name("ada").await.unwrap(), Some(ada));
+    limit("PRAGMA max_page_count = 1000000").await;
+    made(&store, "bob").await;
+}
