@@ -3,7 +3,7 @@
 //! is never removed.
 
 use super::open::OpenError;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use std::{
     fs::{File, OpenOptions},
     io::{Read, Seek, Write},
@@ -29,6 +29,8 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // What it points to would be emptied.
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
             .map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

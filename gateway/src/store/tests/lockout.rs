@@ -69,6 +69,22 @@ async fn a_lock_lasts_its_time_counts_nothing_and_then_begins_at_zero() {
 }
 
 #[tokio::test]
+async fn a_lock_shorter_than_the_window_is_over_when_it_is_over() {
+    let store = store();
+    made(&store, "ada").await;
+    let limits = LockoutLimits { duration: Duration::from_secs(10), ..LIMITS };
+    let client: IpAddr = "192.0.2.7".parse().unwrap();
+    for seconds in [0, 10] {
+        for _ in 0..5 {
+            let answer = store.attempt("ada", client, limits, at(seconds)).await.unwrap();
+            assert!(matches!(answer, Attempt::Counted(_)), "{answer:?}");
+        }
+        let answer = store.attempt("ada", client, limits, at(seconds + 9)).await.unwrap();
+        assert!(matches!(answer, Attempt::Locked(until) if until == at(seconds + 10)), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn only_failures_within_the_window_lock_wherever_it_is_laid() {
     let store = store();
     made(&store, "ada").await;

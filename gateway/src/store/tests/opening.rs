@@ -246,3 +246,13 @@ async fn a_full_disk_refuses_what_does_not_fit_and_nothing_else_is_lost() {
     limit("PRAGMA max_page_count = 1000000").await;
     made(&store, "bob").await;
 }
+
+#[test]
+fn a_lock_file_that_points_elsewhere_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    std::os::unix::fs::symlink(&victim, folder.path().join("portcullis.db.lock")).unwrap();
+    assert!(refused(options(&folder, OpenMode::Serve)).contains("portcullis.db.lock"));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
