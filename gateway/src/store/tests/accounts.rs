@@ -1,3 +1,5 @@
+//! Accounts and credentials: who has which name, and which secret counts.
+
 use super::*;
 
 async fn refusal(store: &Store, name: &str, email: Option<&str>) -> &'static str {

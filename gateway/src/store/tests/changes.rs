@@ -1,3 +1,5 @@
+//! Events and keys: what another process is told of a change.
+
 use super::*;
 
 /// The events of one operation, and that it moved `data_version`.

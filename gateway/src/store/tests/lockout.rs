@@ -1,3 +1,5 @@
+//! Lockout: how many attempts are looked at, from where, and for how long none is.
+
 use super::*;
 use std::net::IpAddr;
 

@@ -1,3 +1,5 @@
+//! Opening: files, modes, keys, locks, forms of the store, and a disk or file that refuses.
+
 use super::*;
 use std::{
     fs,

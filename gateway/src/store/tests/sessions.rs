@@ -1,3 +1,5 @@
+//! Sessions: how they are found, and everything that ends them.
+
 use super::*;
 
 #[tokio::test]
