@@ -45,12 +45,18 @@ pub(crate) struct Answer {
 }
 
 impl Gateway {
-    /// With the account `ann`.
+    /// With the strategy `local` and the account `ann`.
     pub(crate) async fn start(more: &str) -> Self {
-        let text = format!(
-            "{more}\n[strategies.local]\nkind = \"local\"\n[upstreams.api]\nurls = [\"http://127.0.0.1:1\"]\n\
-             [[routes]]\npath = \"/*\"\nupstream = \"api\"\n"
-        );
+        let gateway = Self::bare(&format!("{more}\n[strategies.local]\nkind = \"local\"\n")).await;
+        gateway.add("ann", "local").await;
+        gateway
+    }
+
+    /// With what `text` says and no account.
+    pub(crate) async fn bare(text: &str) -> Self {
+        let upstream = "[upstreams.api]\nurls = [\"http://127.0.0.1:1\"]";
+        let route = "[[routes]]\npath = \"/*\"\nupstream = \"api\"";
+        let text = format!("{text}\n{upstream}\n{route}\n");
         let config =
             portcullis_config::parse(&text, std::path::Path::new("/t/portcullis.toml"), &[]).unwrap();
         let config = Arc::new(config);
@@ -71,9 +77,7 @@ impl Gateway {
             clock,
             random,
         });
-        let gateway = Self { handler: handler(control.clone()), control };
-        gateway.add("ann", "local").await;
-        gateway
+        Self { handler: handler(control.clone()), control }
     }
 
     /// An account with an address, a display name, a role and a password.

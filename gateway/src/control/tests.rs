@@ -67,12 +67,13 @@ async fn the_login_is_a_page_for_browsers_and_a_list_for_machines() {
 
 #[tokio::test]
 async fn without_a_default_the_login_is_a_choice() {
-    let gateway =
-        Gateway::start("[strategies.staff]\nkind = \"local\"\n[strategies.guests]\nkind = \"local\"\n").await;
-    // `local` is there, so it is the default; a page without one is what `pages` tests.
-    assert_eq!(gateway.control.config.login.default.as_deref(), Some("local"));
+    let two = "[strategies.staff]\nkind = \"local\"\n[strategies.guests]\nkind = \"local\"\n";
+    let gateway = Gateway::bare(two).await;
     let page = gateway.get("/login").navigating().send().await.text;
     assert!(page.contains("/login/staff?") && page.contains("/login/guests?"));
+    assert!(!page.contains("<form") && page.contains("Choose how to sign in"));
+    let posted = gateway.post("/login").json("{}").send().await;
+    assert_eq!((posted.status, posted.code().as_str()), (404, "unknown_strategy"));
 }
 
 #[tokio::test]

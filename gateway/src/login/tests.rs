@@ -1,5 +1,6 @@
 use crate::control::testing::{Gateway, PASSWORD};
 use http::Method;
+use portcullis_plugin_api::{Begin, Call};
 use serde_json::json;
 
 #[tokio::test]
@@ -101,6 +102,80 @@ async fn an_address_that_fails_too_often_is_told_when_to_come_back() {
     assert_eq!((known.status, known.code().as_str()), (429, "too_many_requests"));
     assert!((1..=60).contains(&known.field("retry-after").parse::<u32>().unwrap()));
     assert_eq!(gateway.login("nobody").await.without_id(), known.without_id());
+}
+
+#[tokio::test]
+async fn guesses_at_once_get_no_further_than_guesses_in_a_row() {
+    let gateway = Gateway::start("[lockout]\nfailures = 4").await;
+    let mut guesses = tokio::task::JoinSet::new();
+    let gateway = std::sync::Arc::new(gateway);
+    for guess in 0..24 {
+        let gateway = gateway.clone();
+        let name = if guess % 2 == 0 { "ann" } else { "ann@x.test" };
+        guesses.spawn(async move { gateway.try_login(name, &format!("guess {guess}")).await.status });
+    }
+    let answers = guesses.join_all().await;
+    assert_eq!(answers.iter().filter(|status| **status == 401).count(), 4, "{answers:?}");
+    assert_eq!(answers.iter().filter(|status| **status == 403).count(), 20, "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_login_that_finds_no_room_is_told_to_come_back_and_is_no_failure() {
+    let gateway = std::sync::Arc::new(Gateway::start("[lockout]\nfailures = 2").await);
+    let strategy = gateway.control.registry.get("local").unwrap();
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        // Each comes back at once, so that all slots and the queue are taken all the time.
+        let strategy = strategy.clone();
+        crowd.spawn(async move {
+            loop {
+                let call = Call {
+                    request_id: "r".into(),
+                    strategy: "local".into(),
+                    client_ip: [127, 0, 0, 1].into(),
+                };
+                let form = [("password".to_owned(), "x".to_owned())].into();
+                let _ = strategy.begin(call, Begin { form, credential: None }).await;
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    for _ in 0..3 {
+        let busy = loop {
+            let answer = gateway.login("ann").await;
+            if answer.status != 200 {
+                break answer;
+            }
+        };
+        assert_eq!((busy.status, busy.code().as_str()), (503, "busy"), "{}", busy.text);
+        assert_eq!((busy.field("retry-after"), busy.field("set-cookie")), ("5", ""));
+    }
+    crowd.shutdown().await;
+    let calm = loop {
+        let answer = gateway.login("ann").await;
+        if answer.status != 503 {
+            break answer;
+        }
+    };
+    assert_eq!(calm.status, 200, "{}", calm.text);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_signs_nobody_in_and_counts_nothing() {
+    let gateway = Gateway::start("[lockout]\nfailures = 2").await;
+    let cookie = gateway.login("ann").await.cookie();
+    assert_eq!(gateway.who(&cookie).await["name"], "ann");
+    let other = rusqlite::Connection::open(gateway.control.store.path()).unwrap();
+    other.execute_batch("ALTER TABLE sessions RENAME TO hidden").unwrap();
+    for _ in 0..3 {
+        let answer = gateway.login("ann").await;
+        assert_eq!((answer.status, answer.code().as_str()), (503, "store_unavailable"));
+        assert_eq!((answer.field("set-cookie"), answer.field("retry-after")), ("", "5"));
+    }
+    let logout = gateway.post("/logout").cookie(&cookie).send().await;
+    assert_eq!(logout.code(), "store_unavailable", "it did not end, so nobody is told that it did");
+    other.execute_batch("ALTER TABLE hidden RENAME TO sessions").unwrap();
+    assert_eq!(gateway.login("ann").await.status, 200);
 }
 
 #[tokio::test]

@@ -92,3 +92,17 @@ fn the_sign_out_page_posts_what_was_asked() {
     assert!(page.contains("method=\"post\" action=\"/logout?global=true\""));
     assert!(pages().sign_out(false).contains("action=\"/logout\""));
 }
+
+#[test]
+fn a_strategy_that_is_out_of_order_leaves_the_others_and_says_so() {
+    let page = pages().login(&LoginView {
+        action: "/login/local".into(),
+        form: None,
+        others: vec![Other { url: "/login/staff?return_to=%2F".into(), title: "Staff".into() }],
+        return_to: "/",
+        typed: "",
+        error: Some(Code::StrategyUnavailable.title()),
+        request_id: "r-1",
+    });
+    assert!(page.contains("out of order") && page.contains(">Staff</a>") && !page.contains("<form"));
+}
