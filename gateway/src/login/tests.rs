@@ -337,6 +337,12 @@ async fn at_the_form_of_another_strategy_the_ending_may_be_left_out() {
     }
     assert_eq!(gateway.login("ann").await.json()["authenticated"]["name"], "ann");
     assert_eq!(gateway.login("ann@staff").await.status, 401, "a credential is of one strategy");
+    for _ in 0..5 {
+        gateway.post("/login/staff").json(r#"{"username":"ann","password":"x"}"#).send().await;
+    }
+    let locked = gateway.post("/login/staff").json(r#"{"username":"ann@staff","password":"x"}"#).send().await;
+    assert_eq!(locked.code(), "locked", "failures count on whoever was meant");
+    assert_eq!(gateway.login("ann").await.status, 200, "and on nobody else");
 }
 
 #[tokio::test]
