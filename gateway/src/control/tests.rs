@@ -1,3 +1,5 @@
+//! Which path answers what, and to whom.
+
 use crate::control::testing::{Gateway, PASSWORD};
 use http::Method;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! How a login and a logout behave, over the whole control plane.
+
 use crate::control::testing::{Gateway, PASSWORD};
 use http::Method;
 use portcullis_plugin_api::{Begin, Call};

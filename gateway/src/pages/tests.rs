@@ -1,3 +1,5 @@
+//! What pages say and what they never do.
+
 use super::*;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::STANDARD};
