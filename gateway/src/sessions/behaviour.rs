@@ -27,6 +27,9 @@ const START: UnixMillis = UnixMillis(1_700_000_000_000);
 const IDLE: Duration = Duration::from_secs(3_600);
 const LIFETIME: Duration = Duration::from_secs(12 * 3_600);
 
+/// After this a test is broken, not slow.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Reads at once, as a database does, and answers when it gets a permit.
 struct SlowStore {
     rows: Mutex<Result<Vec<Row>, StoreError>>,
@@ -45,7 +48,7 @@ impl Source for Arc<SlowStore> {
         self.asked.send_modify(|asked| *asked += 1);
         let store = self.clone();
         Box::pin(async move {
-            store.answers.acquire().await.unwrap().forget();
+            tokio::time::timeout(PATIENCE, store.answers.acquire()).await.unwrap().unwrap().forget();
             read
         })
     }
@@ -80,7 +83,9 @@ impl SlowStore {
     }
 
     async fn was_asked(&self, times: usize) {
-        self.asked.subscribe().wait_for(|asked| *asked >= times).await.unwrap();
+        let mut asked = self.asked.subscribe();
+        let enough = asked.wait_for(|asked| *asked >= times);
+        tokio::time::timeout(PATIENCE, enough).await.expect("the store was asked too seldom").unwrap();
     }
 
     fn holds(&self, rows: Vec<Row>) {
