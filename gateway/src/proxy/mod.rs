@@ -1,7 +1,36 @@
 //! The data plane: one single-threaded runtime per core that forwards requests. Read
 //! `pipeline.rs` first.
 //!
+//! In the order in which a request meets them: `listen` `worker` `connection` `client`
+//! `http1/` `pipeline` (`target` `forwarded` `route` `ambiguity` `authenticate` `policy`
+//! `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `pool` `relay`
+//! `response_head`) or `endpoint_call`; `answer` `access_log` `timers` beside them.
+//!
 //! What may not come in: `login`, `accounts`, `store`, `registry`. Sessions and tokens
 //! are seen through their read side only.
 
+mod access_log;
+mod ambiguity;
+mod answer;
+mod authenticate;
+mod client;
+mod connection;
 pub mod endpoint;
+mod endpoint_call;
+mod exchange;
+mod forwarded;
+mod http1;
+pub mod identity_headers;
+pub mod listen;
+mod pipeline;
+pub mod policy;
+mod pool;
+mod prepared;
+mod refuse;
+mod relay;
+mod request_head;
+mod response_head;
+pub mod route;
+pub mod target;
+mod timers;
+pub mod worker;

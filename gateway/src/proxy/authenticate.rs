@@ -1,0 +1,149 @@
+//! Whose request it is: a token or the session cookie becomes an [`Identity`], or there
+//! is none, or the request is refused (contract section 6).
+//!
+//! What a token says decides nothing here but which session is meant: whether that
+//! lives, and who it is, is asked of the live table on each request.
+
+use super::{
+    http1::head::{Head, Known},
+    worker::Worker,
+};
+use crate::{
+    clock::UnixMillis,
+    problem::{Code, Problem},
+    sessions::{Account, Found, LiveSession, Lookup, Unavailable},
+    snapshot::{Route, Snapshot},
+    tokens::Verified,
+};
+use std::{fmt, sync::Arc};
+
+/// Who a request comes from, as the live session and account have it now.
+#[derive(Clone)]
+pub struct Identity {
+    /// The session.
+    pub session: Arc<LiveSession>,
+    /// The account as it was when the request came.
+    pub account: Arc<Account>,
+    /// Whether a cookie says so: only such requests can be another site's doing.
+    pub by_cookie: bool,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("account", &self.account.uuid).finish_non_exhaustive()
+    }
+}
+
+/// What a request's credentials come to.
+#[derive(Debug, Default)]
+pub struct Credentials {
+    /// Who, if anybody.
+    pub identity: Option<Identity>,
+    /// It carries a session cookie that opens nothing.
+    pub stale_cookie: bool,
+}
+
+/// Reads the credentials of a request for `route`.
+pub async fn identify(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    route: &Route,
+    head: &Head,
+    bytes: &[u8],
+    now: UnixMillis,
+) -> Result<Credentials, Problem> {
+    let token = bearer(snapshot, head, bytes)?;
+    let cookie = snapshot.cookies.session_value(head.values(Known::Cookie, bytes));
+    let by_token = match token {
+        None => None,
+        Some(text) => {
+            // An upstream that takes its own bearers on a public route gets what is not ours.
+            let passes = route.forward_authorization && route.policy.is_public();
+            if passes && !worker.tokens.looks_like_ours(text) {
+                None
+            } else {
+                Some(by_token(worker, text, now).await?)
+            }
+        }
+    };
+    let Found::One(value) = cookie else {
+        let stale_cookie = matches!(cookie, Found::Several);
+        return Ok(Credentials { identity: by_token, stale_cookie });
+    };
+    let by_cookie = match by_cookie(worker, value, now).await {
+        Ok(found) => found,
+        // Whoever needs no login needs no store either.
+        Err(Unavailable) if route.policy.is_public() => None,
+        Err(Unavailable) => return Err(Code::StoreUnavailable.into()),
+    };
+    let stale_cookie = by_cookie.is_none();
+    match (by_token, by_cookie) {
+        (Some(token), Some(cookie)) if token.account.uuid != cookie.account.uuid => {
+            Err(Code::ConflictingCredentials.into())
+        }
+        (Some(token), _) => Ok(Credentials { identity: Some(token), stale_cookie }),
+        (None, identity) => Ok(Credentials { identity, stale_cookie }),
+    }
+}
+
+/// The token of an `Authorization` field whose scheme is one of ours.
+fn bearer<'a>(snapshot: &Snapshot, head: &'a Head, bytes: &'a [u8]) -> Result<Option<&'a str>, Problem> {
+    let mut values = head.values(Known::Authorization, bytes);
+    let (Some(value), more) = (values.next(), values.next()) else { return Ok(None) };
+    if more.is_some() {
+        return Err(Problem::from(Code::ConflictingCredentials).detail("there are two Authorization fields"));
+    }
+    let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
+    let (scheme, token) = value.split_at(end);
+    if !snapshot.schemes.iter().any(|s| scheme.eq_ignore_ascii_case(s.as_bytes())) {
+        return Ok(None);
+    }
+    std::str::from_utf8(token.trim_ascii()).map(Some).map_err(|_| Code::InvalidToken.into())
+}
+
+async fn by_token(worker: &Worker, text: &str, now: UnixMillis) -> Result<Identity, Problem> {
+    let sid = verified(worker, text, now)?;
+    let session = match worker.sessions.by_sid(&sid.0, now) {
+        Lookup::Live(session) => Some(session),
+        Lookup::None => None,
+        Lookup::Unknown => {
+            // Rare: boxed, so that every connection does not carry its state.
+            let asked = Box::pin(worker.sessions.ask_sid(&sid.0, now)).await;
+            asked.map_err(|Unavailable| Problem::from(Code::StoreUnavailable))?
+        }
+    };
+    let identity = session.and_then(|s| live(s, false, now)).ok_or(Code::InvalidToken)?;
+    if identity.account.uuid.to_string() == sid.1 { Ok(identity) } else { Err(Code::InvalidToken.into()) }
+}
+
+/// The `sid` and `sub` of a token whose signature holds, from this worker's memory or by verifying it.
+fn verified(worker: &Worker, text: &str, now: UnixMillis) -> Result<(String, String), Code> {
+    let generation = worker.tokens.generation();
+    let mut cache = worker.verified.borrow_mut();
+    let ids = |v: &Verified| (v.sid.clone(), v.sub.clone());
+    if let Some(known) = cache.get(text.as_bytes(), now, generation) {
+        return Ok(ids(known));
+    }
+    let fresh = worker.tokens.verify(text, now).map_err(|_| Code::InvalidToken)?;
+    let found = ids(&fresh);
+    cache.insert(text.as_bytes(), fresh, now, generation);
+    Ok(found)
+}
+
+async fn by_cookie(worker: &Worker, value: &[u8], now: UnixMillis) -> Result<Option<Identity>, Unavailable> {
+    let session = match worker.sessions.by_cookie(value, now) {
+        Lookup::Live(session) => Some(session),
+        Lookup::None => None,
+        Lookup::Unknown => Box::pin(worker.sessions.ask_cookie(value, now)).await?,
+    };
+    Ok(session.and_then(|s| live(s, true, now)))
+}
+
+fn live(session: Arc<LiveSession>, by_cookie: bool, now: UnixMillis) -> Option<Identity> {
+    if !session.is_live(now) {
+        return None;
+    }
+    session.touch(now);
+    let account = session.account();
+    Some(Identity { session, account, by_cookie })
+}

@@ -1,0 +1,205 @@
+//! One client's connection: heads are read, each request is served and logged, and the
+//! connection is kept or closed. Nothing is decided here about who may.
+
+use super::{
+    access_log::Entry,
+    answer::{Answer, worth_reading},
+    client::{Client, NoHead, Upload, send},
+    endpoint_call,
+    exchange::{Done, Failure, Job, Wire, forward},
+    http1::head::{BadHead, Framing, Head},
+    pipeline::{Decision, Request, decide},
+    refuse,
+    worker::Worker,
+};
+use crate::{
+    problem::{Code, Problem},
+    snapshot::Snapshot,
+};
+use std::{
+    net::IpAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// What is read and thrown away of a client that is still sending when it has been
+/// answered, so that the answer arrives before the connection is reset.
+const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
+
+/// Serves one connection to its end.
+pub async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: IpAddr) {
+    let (reader, writer) = stream.split();
+    let watch = worker.timers.watch();
+    let mut client = Client { reader, writer, watch, input: Vec::new(), head: Head::default(), peer };
+    let peer_text = peer.to_string();
+    let mut first = true;
+    loop {
+        match client.next_head(&worker, first).await {
+            Ok(()) => {}
+            Err(NoHead::Bad(bad)) => {
+                refuse_head(&mut client, bad, &worker).await;
+                linger(&mut client).await;
+                break;
+            }
+            Err(NoHead::Gone | NoHead::Slow) => break,
+        }
+        first = false;
+        if !one_request(&mut client, &peer_text, &worker).await {
+            break;
+        }
+    }
+    worker.buffers.give(std::mem::take(&mut client.input));
+}
+
+/// Serves the request whose head has been read. True when the connection can carry
+/// another.
+async fn one_request(client: &mut Client<'_>, peer_text: &str, worker: &Rc<Worker>) -> bool {
+    let started = Instant::now();
+    let snapshot = worker.current();
+    let mut upload = (client.head.framing != Framing::None).then(|| Upload::new(client, &worker.buffers));
+    let Client { reader, writer, watch, input, head, peer } = client;
+    let mut wire = Wire { reader, writer, watch };
+    let bytes = &input[..head.len];
+    let mut entry = Entry::new(head, bytes, *peer);
+    let done = match Request::understand(head, bytes, (*peer, peer_text), worker, &snapshot) {
+        Ok(request) => {
+            entry.understood(&request);
+            serve_understood(&mut wire, upload.as_mut(), &request, &mut entry, worker, &snapshot).await
+        }
+        Err(problem) => {
+            let id = worker.next_request_id();
+            let answer = refuse::not_understood(&problem, head, bytes, &id, worker);
+            let close = problem.code == Code::BadRequest;
+            entry.id = id;
+            respond(&mut wire, upload.as_mut(), head, &answer, (&entry.id, close), worker).await
+        }
+    };
+    worker.log.request(&entry, &done, started.elapsed(), worker);
+    let lingers = done.status >= 400 && !done.keep;
+    let keep = done.keep && !worker.is_draining();
+    if keep {
+        client.finish(upload);
+    } else if lingers {
+        linger(client).await;
+    }
+    keep
+}
+
+async fn serve_understood(
+    wire: &mut Wire<'_, '_>,
+    mut upload: Option<&mut Upload>,
+    request: &Request<'_>,
+    entry: &mut Entry,
+    worker: &Worker,
+    snapshot: &Snapshot,
+) -> Done {
+    let outcome = match decide(request, worker, snapshot).await {
+        Err(refusal) => Ok(Err(refusal.answer(request, worker, snapshot))),
+        Ok(Decision::Endpoint) => {
+            // Rare beside proxied requests: boxed, so that connections stay small.
+            let call = endpoint_call::call(wire, upload.as_deref_mut(), request, worker, snapshot);
+            Box::pin(call).await.map(Err)
+        }
+        Ok(Decision::Forward { route, permit, stale_cookie }) => {
+            entry.routed(&route, permit.identity());
+            let take_back = stale_cookie && request.is_navigation();
+            let set_cookie = take_back.then(|| snapshot.cookies.clear_session(snapshot.same_site));
+            let job = Job { request, route: &route, permit: &permit, snapshot, set_cookie };
+            forward(wire, upload.as_deref_mut(), &job, worker).await.map(Ok)
+        }
+    };
+    let (problem, close) = match outcome {
+        Ok(Ok(done)) => return done,
+        Ok(Err(answer)) => {
+            return respond(wire, upload, request.head, &answer, (&request.id, false), worker).await;
+        }
+        Err(Failure::Gone | Failure::Closed) => return Done { status: 499, sent: 0, keep: false },
+        Err(Failure::Malformed) => {
+            (Problem::from(Code::BadRequest).detail("a chunk of the body is malformed"), true)
+        }
+        Err(Failure::Code(code)) => (code.into(), false),
+    };
+    let answer = refuse::problem(&problem, request.is_navigation(), &request.id, worker);
+    respond(wire, upload, request.head, &answer, (&request.id, close), worker).await
+}
+
+/// Writes an answer of our own, and deals with what is left of the request's body: a
+/// little is read, so that the connection can be kept; otherwise it closes.
+async fn respond(
+    wire: &mut Wire<'_, '_>,
+    upload: Option<&mut Upload>,
+    head: &Head,
+    answer: &Answer,
+    (id, close): (&str, bool),
+    worker: &Worker,
+) -> Done {
+    let unread = upload.as_ref().is_some_and(|u| !u.body.is_done());
+    let wanted = !unread || worth_reading(head.framing, head.expects_continue);
+    let close = close || !head.keep_alive || !wanted || worker.is_draining();
+    let head_only = head.is_head_request;
+    let mut out = worker.buffers.take();
+    answer.write(&mut out, id, head_only, close, worker);
+    let (stall, patience) = {
+        let snapshot = worker.snapshot();
+        (snapshot.limits.body_stall, snapshot.limits.idle_timeout)
+    };
+    let written = send(wire.writer, wire.watch, patience, &out).await;
+    worker.buffers.give(out);
+    let mut keep = written.is_ok() && !close;
+    if let (true, Some(upload)) = (keep, upload) {
+        while let Some(result) = upload.next(wire.reader, wire.watch, stall).await.transpose() {
+            if result.is_err() {
+                keep = false;
+                break;
+            }
+        }
+    }
+    let sent = if head_only { 0 } else { answer.body_len() as u64 };
+    Done { status: answer.status, sent, keep }
+}
+
+/// Answers a head that cannot be read. Nothing of it can be trusted, so the answer is
+/// problem+json and the connection closes.
+async fn refuse_head(client: &mut Client<'_>, bad: BadHead, worker: &Worker) {
+    let problem: Problem = match bad {
+        BadHead::Bad(why) => Problem::from(Code::BadRequest).detail(why),
+        BadHead::RequestLineTooLong => Code::UriTooLong.into(),
+        BadHead::Expectation => Code::ExpectationFailed.into(),
+        BadHead::TooLarge => Code::HeadersTooLarge.into(),
+    };
+    let mut entry = Entry::unread(client.peer);
+    entry.id = worker.next_request_id();
+    let answer = refuse::problem(&problem, false, &entry.id, worker);
+    let mut out = worker.buffers.take();
+    answer.write(&mut out, &entry.id, false, true, worker);
+    let patience = worker.snapshot().limits.idle_timeout;
+    let _ = send(&mut client.writer, &client.watch, patience, &out).await;
+    worker.buffers.give(out);
+    let done = Done { status: answer.status, sent: answer.body_len() as u64, keep: false };
+    worker.log.request(&entry, &done, Duration::ZERO, worker);
+}
+
+async fn linger(client: &mut Client<'_>) {
+    let (time, bytes) = LINGER;
+    let _ = client.writer.shutdown().await;
+    let mut sink = [0; 4096];
+    let mut left = bytes;
+    client.watch.arm(time);
+    while let Ok(Ok(read)) = client.watch.guard(client.reader.read(&mut sink)).await {
+        left = left.saturating_sub(read);
+        if read == 0 || left == 0 {
+            break;
+        }
+    }
+    client.watch.disarm();
+}
+
+impl Entry {
+    fn unread(peer: IpAddr) -> Self {
+        Self::new(&Head::default(), b"", peer)
+    }
+}

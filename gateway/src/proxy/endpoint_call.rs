@@ -1,0 +1,123 @@
+//! A request to one of our own endpoints: its body is read whole, within limits, and
+//! handed to the control plane.
+
+use super::{
+    answer::Answer,
+    client::{Upload, UploadError, send},
+    endpoint::EndpointRequest,
+    exchange::{Failure, Wire},
+    http1::{
+        body::Body,
+        head::{Head, Known},
+    },
+    pipeline::Request,
+    worker::Worker,
+};
+use crate::{problem::Code, snapshot::Snapshot};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tokio::task::JoinHandle;
+
+/// The control plane's answer.
+pub async fn call(
+    wire: &mut Wire<'_, '_>,
+    upload: Option<&mut Upload>,
+    request: &Request<'_>,
+    worker: &Worker,
+    snapshot: &Snapshot,
+) -> Result<Answer, Failure> {
+    let body = match upload {
+        Some(upload) => read_body(wire, upload, request.head, snapshot).await?,
+        None => Bytes::new(),
+    };
+    let handed = EndpointRequest {
+        method: Method::from_bytes(request.method.as_bytes()).map_err(|_| Failure::Code(Code::BadRequest))?,
+        path: request.path.clone(),
+        query: request.query.map(|q| String::from_utf8_lossy(q).into_owned()),
+        host: request.host.to_text(),
+        headers: headers(request.head, request.bytes),
+        body,
+        client: request.origin.client,
+        request_id: request.id.clone(),
+    };
+    let mut task = Called(worker.control.spawn((worker.endpoints)(handed)));
+    match (&mut task.0).await {
+        Ok(response) => Ok(answer(response)),
+        Err(_) => Err(Failure::Code(Code::Internal)),
+    }
+}
+
+/// Ends the work when nobody waits for it any more.
+struct Called(JoinHandle<http::Response<Bytes>>);
+
+impl Drop for Called {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn read_body(
+    wire: &mut Wire<'_, '_>,
+    upload: &mut Upload,
+    head: &Head,
+    snapshot: &Snapshot,
+) -> Result<Bytes, Failure> {
+    let limit = snapshot.limits.login_body;
+    let stall = snapshot.limits.body_stall;
+    if matches!(upload.body, Body::Length(length) if length > limit as u64) {
+        return Err(Failure::Code(Code::BodyTooLarge));
+    }
+    if head.expects_continue {
+        let ready = send(wire.writer, wire.watch, stall, b"HTTP/1.1 100 Continue\r\n\r\n").await;
+        ready.map_err(|_| Failure::Gone)?;
+    }
+    let mut body = Vec::new();
+    loop {
+        match upload.next(wire.reader, wire.watch, stall).await {
+            Ok(None) => return Ok(body.into()),
+            Ok(Some(data)) if body.len() + data.len() > limit => {
+                return Err(Failure::Code(Code::BodyTooLarge));
+            }
+            Ok(Some(data)) => body.extend_from_slice(data),
+            Err(UploadError::Malformed) => return Err(Failure::Malformed),
+            Err(UploadError::Gone | UploadError::Stalled) => return Err(Failure::Gone),
+        }
+    }
+}
+
+/// The fields of the request itself; those of the connection stay here.
+fn headers(head: &Head, bytes: &[u8]) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(head.fields.len());
+    for field in &head.fields {
+        if matches!(
+            field.known,
+            Known::Connection
+                | Known::KeepAlive
+                | Known::ProxyConnection
+                | Known::Te
+                | Known::Trailer
+                | Known::TransferEncoding
+                | Known::Upgrade
+                | Known::ContentLength
+                | Known::Expect
+        ) {
+            continue;
+        }
+        let name = HeaderName::from_bytes(field.name.of_buffer(bytes));
+        let value = HeaderValue::from_bytes(field.value.of_buffer(bytes));
+        if let (Ok(name), Ok(value)) = (name, value) {
+            map.append(name, value);
+        }
+    }
+    map
+}
+
+fn answer(response: http::Response<Bytes>) -> Answer {
+    let (parts, body) = response.into_parts();
+    let mut answer = Answer::new(parts.status.as_u16());
+    for (name, value) in &parts.headers {
+        answer.push_field(name.as_str().as_bytes(), value.as_bytes());
+    }
+    answer.set_body(body.into());
+    answer
+}

@@ -1,0 +1,284 @@
+//! A permitted request goes upstream and its answer comes back: bodies stream both ways
+//! at once, nothing is kept whole, and a side that fails takes the other with it.
+
+use super::{
+    client::{Upload, UploadError, send},
+    http1::head::Framing,
+    pipeline::Request,
+    policy::Permit,
+    pool,
+    relay::{Relay, relay},
+    request_head::{self, Parts},
+    timers::{Elapsed, Watch},
+    worker::Worker,
+};
+use crate::{
+    problem::Code,
+    snapshot::{Route, Snapshot, Upstream},
+};
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
+use tokio::net::{
+    TcpStream,
+    tcp::{ReadHalf, WriteHalf},
+};
+
+/// The client's two halves and the limit on its waiting.
+pub struct Wire<'c, 's> {
+    /// From the client.
+    pub reader: &'c mut ReadHalf<'s>,
+    /// To the client.
+    pub writer: &'c mut WriteHalf<'s>,
+    /// Limits its waiting.
+    pub watch: &'c Watch,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// The status that the client got.
+    pub status: u16,
+    /// Bytes of body that the client got.
+    pub sent: u64,
+    /// Whether the client's connection can carry another request.
+    pub keep: bool,
+}
+
+/// Why there is no answer from upstream; the client has got nothing yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Said to the client.
+    Code(Code),
+    /// The connection ended before any byte of an answer.
+    Closed,
+    /// The client's own body is malformed: 400, and its connection closes.
+    Malformed,
+    /// The client is gone, or too slow to wait for: nothing is said.
+    Gone,
+}
+
+/// What an exchange is about.
+pub struct Job<'a> {
+    /// The request.
+    pub request: &'a Request<'a>,
+    /// Which way it goes.
+    pub route: &'a Route,
+    /// By whose leave: without one nothing goes upstream.
+    pub permit: &'a Permit,
+    /// The configuration.
+    pub snapshot: &'a Snapshot,
+    /// A `Set-Cookie` for the answer.
+    pub set_cookie: Option<String>,
+}
+
+impl Job<'_> {
+    fn upstream(&self) -> &Upstream {
+        &self.snapshot.upstreams[self.route.upstream]
+    }
+
+    /// RFC 9110 §9.2.2: asking twice does what asking once does.
+    fn is_idempotent(&self) -> bool {
+        matches!(
+            self.request.method,
+            "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "PROPFIND" | "REPORT" | "SEARCH"
+        )
+    }
+}
+
+/// The whole exchange.
+pub async fn forward(
+    wire: &mut Wire<'_, '_>,
+    upload: Option<&mut Upload>,
+    job: &Job<'_>,
+    worker: &Worker,
+) -> Result<Done, Failure> {
+    let mut head = worker.buffers.take();
+    let parts = Parts {
+        request: job.request,
+        snapshot: job.snapshot,
+        route: job.route,
+        upstream: job.upstream(),
+        identity: job.permit.identity(),
+    };
+    request_head::write(&mut head, &parts, worker).map_err(Failure::Code)?;
+    let result = match upload {
+        None => without_body(wire, &head, job, worker).await,
+        // Rarer, and larger: boxed, so that an idle connection does not pay for it.
+        Some(upload) => Box::pin(with_body(wire, upload, &head, job, worker)).await,
+    };
+    worker.buffers.give(head);
+    match result {
+        Err(Failure::Closed) => Err(Failure::Code(Code::UpstreamInvalid)),
+        other => other,
+    }
+}
+
+async fn without_body(
+    wire: &mut Wire<'_, '_>,
+    head: &[u8],
+    job: &Job<'_>,
+    worker: &Worker,
+) -> Result<Done, Failure> {
+    if let Some(kept) = worker.pool.take(job.upstream()) {
+        match once(wire, kept, head, job, worker).await {
+            // It had been closed while it was kept: the request may not even have been read.
+            Err(Failure::Closed) if job.is_idempotent() => {}
+            other => return other,
+        }
+    }
+    let stream = connect(wire.watch, job.upstream()).await?;
+    once(wire, stream, head, job, worker).await
+}
+
+async fn once(
+    wire: &mut Wire<'_, '_>,
+    mut stream: TcpStream,
+    head: &[u8],
+    job: &Job<'_>,
+    worker: &Worker,
+) -> Result<Done, Failure> {
+    let (mut reader, mut writer) = stream.split();
+    let limit = job.upstream().response_timeout;
+    send(&mut writer, wire.watch, limit, head).await.map_err(|_| Failure::Closed)?;
+    wire.watch.arm(limit);
+    let begun = Cell::new(false);
+    let relay = relay(&mut reader, wire.writer, wire.watch, job, worker, &begun).await?;
+    Ok(finish(stream, relay, true, job, worker))
+}
+
+async fn with_body(
+    wire: &mut Wire<'_, '_>,
+    upload: &mut Upload,
+    head: &[u8],
+    job: &Job<'_>,
+    worker: &Worker,
+) -> Result<Done, Failure> {
+    let stall = job.snapshot.limits.body_stall;
+    if job.request.head.expects_continue {
+        let ready = send(wire.writer, wire.watch, stall, b"HTTP/1.1 100 Continue\r\n\r\n").await;
+        ready.map_err(|_| Failure::Gone)?;
+    }
+    upload.begin(wire.reader, wire.watch, stall).await.map_err(upload_failure)?;
+    let mut stream = match worker.pool.take(job.upstream()) {
+        Some(kept) => kept,
+        None => connect(wire.watch, job.upstream()).await?,
+    };
+    let (mut reader, mut writer) = stream.split();
+    let begun = Cell::new(false);
+    let patience = worker.timers.watch();
+    let chunked = job.request.head.framing == Framing::Chunked;
+    let pumped = pump(wire.reader, &mut writer, &patience, upload, Pump { head, chunked, stall }, worker);
+    let relayed = relay(&mut reader, wire.writer, wire.watch, job, worker, &begun);
+    let relayed = both(pumped, relayed, wire.watch, job.upstream().response_timeout, &begun).await?;
+    let complete = upload.body.is_done();
+    Ok(finish(stream, relayed, complete, job, worker))
+}
+
+/// Drives the upload and the answer together until the answer is through. The upstream
+/// may answer before it has read everything; the time for its first byte begins when
+/// the upload ends.
+async fn both(
+    pumped: impl Future<Output = Result<(), Pumped>>,
+    relayed: impl Future<Output = Result<Relay, Failure>>,
+    watch: &Watch,
+    response_timeout: Duration,
+    begun: &Cell<bool>,
+) -> Result<Relay, Failure> {
+    let (mut pumped, mut relayed) = (pin!(pumped), pin!(relayed));
+    let mut pumping = true;
+    poll_fn(|context| {
+        if pumping && let Poll::Ready(result) = pumped.as_mut().poll(context) {
+            pumping = false;
+            match result {
+                Err(Pumped::Client(error)) if !begun.get() => return Poll::Ready(Err(upload_failure(error))),
+                // The answer has begun: all that is left is to break it off.
+                Err(Pumped::Client(_)) => return Poll::Ready(Err(Failure::Gone)),
+                // An upstream that stops reading may still be about to say why.
+                Err(Pumped::Upstream) | Ok(()) if !begun.get() => watch.arm(response_timeout),
+                Err(Pumped::Upstream) | Ok(()) => {}
+            }
+        }
+        relayed.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Why an upload ended early.
+enum Pumped {
+    Client(UploadError),
+    Upstream,
+}
+
+struct Pump<'a> {
+    head: &'a [u8],
+    chunked: bool,
+    stall: Duration,
+}
+
+async fn pump(
+    reader: &mut ReadHalf<'_>,
+    writer: &mut WriteHalf<'_>,
+    watch: &Watch,
+    upload: &mut Upload,
+    pump: Pump<'_>,
+    worker: &Worker,
+) -> Result<(), Pumped> {
+    let mut out = worker.buffers.take();
+    out.extend_from_slice(pump.head);
+    // The head alone goes first: a body may be long in coming.
+    send(writer, watch, pump.stall, &out).await.map_err(|_| Pumped::Upstream)?;
+    while let Some(data) = upload.next(reader, watch, pump.stall).await.map_err(Pumped::Client)? {
+        if !pump.chunked {
+            send(writer, watch, pump.stall, data).await.map_err(|_| Pumped::Upstream)?;
+            continue;
+        }
+        out.clear();
+        push_chunk(&mut out, data);
+        send(writer, watch, pump.stall, &out).await.map_err(|_| Pumped::Upstream)?;
+    }
+    if pump.chunked {
+        send(writer, watch, pump.stall, b"0\r\n\r\n").await.map_err(|_| Pumped::Upstream)?;
+    }
+    worker.buffers.give(out);
+    Ok(())
+}
+
+/// One chunk as we write it: no extension, no odd spelling.
+pub fn push_chunk(out: &mut Vec<u8>, data: &[u8]) {
+    out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn upload_failure(error: UploadError) -> Failure {
+    match error {
+        UploadError::Malformed => Failure::Malformed,
+        UploadError::Gone | UploadError::Stalled => Failure::Gone,
+    }
+}
+
+fn finish(stream: TcpStream, relay: Relay, uploaded: bool, job: &Job<'_>, worker: &Worker) -> Done {
+    if relay.upstream_rests && uploaded {
+        worker.pool.give(job.upstream(), stream);
+    }
+    Done { status: relay.status, sent: relay.sent, keep: relay.client_rests && uploaded }
+}
+
+async fn connect(watch: &Watch, upstream: &Upstream) -> Result<TcpStream, Failure> {
+    match watch.within(upstream.connect_timeout, pool::connect(upstream)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => {
+            tracing::warn!(upstream = %upstream.id, %error, "cannot connect");
+            Err(Failure::Code(Code::UpstreamUnreachable))
+        }
+        Err(Elapsed) => {
+            tracing::warn!(upstream = %upstream.id, "no connection in time");
+            Err(Failure::Code(Code::UpstreamTimeout))
+        }
+    }
+}

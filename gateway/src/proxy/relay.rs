@@ -1,0 +1,211 @@
+//! An upstream's answer on its way to the client. It is read strictly, loses what
+//! belongs to the upstream's hop, and is passed on as it comes.
+
+use super::{
+    client::send,
+    exchange::{Failure, Job, push_chunk},
+    http1::{
+        body::{BadChunk, Body},
+        head::Scanner,
+        response::{self, ResponseHead},
+    },
+    response_head,
+    timers::{Elapsed, Watch},
+    worker::Worker,
+};
+use crate::problem::Code;
+use std::{cell::Cell, io};
+use tokio::{
+    io::AsyncReadExt,
+    net::tcp::{ReadHalf, WriteHalf},
+};
+
+/// Interim answers (RFC 9110 §15.2) that are read before the real one.
+const INTERIM: usize = 10;
+
+/// What is read at once of a body that does not come in one piece.
+const LARGE: usize = 64 * 1024;
+
+/// How the answer ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Relay {
+    /// Its status.
+    pub status: u16,
+    /// Bytes of its body.
+    pub sent: u64,
+    /// The client got all of it and knows where it ends.
+    pub client_rests: bool,
+    /// The upstream sent all of it and nothing else, and keeps the connection.
+    pub upstream_rests: bool,
+}
+
+/// How the client learns where the body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToClient {
+    /// From a length, or because there is no body.
+    Length,
+    /// By chunks.
+    Chunks,
+    /// By the end of the connection (HTTP/1.0).
+    Close,
+}
+
+/// Reads the answer and passes it on. `watch` must be armed for the first byte, now or by
+/// the one who uploads; `begun` is set once the client has got anything.
+pub async fn relay(
+    upstream: &mut ReadHalf<'_>,
+    client: &mut WriteHalf<'_>,
+    watch: &Watch,
+    job: &Job<'_>,
+    worker: &Worker,
+    begun: &Cell<bool>,
+) -> Result<Relay, Failure> {
+    let mut input = worker.buffers.take();
+    let head = read_head(upstream, watch, job, &mut input).await?;
+    let mut stream = Stream {
+        out: worker.buffers.take(),
+        to_client: response_head::to_client(&head, job.request.head.http10),
+        body: head.body,
+        at: head.len,
+        sent: 0,
+        input,
+    };
+    let close = !job.request.head.keep_alive || stream.to_client == ToClient::Close || worker.is_draining();
+    response_head::write(&mut stream.out, &head, &stream.input, job, stream.to_client, close);
+    begun.set(true);
+    let ended = stream.run(upstream, client, watch, job).await;
+    let excess = stream.at < stream.input.len();
+    let relay = Relay {
+        status: head.status,
+        sent: stream.sent,
+        client_rests: ended && !close,
+        upstream_rests: ended && head.keep_alive && !excess,
+    };
+    worker.buffers.give(stream.out);
+    worker.buffers.give(stream.input);
+    Ok(relay)
+}
+
+async fn read_head(
+    upstream: &mut ReadHalf<'_>,
+    watch: &Watch,
+    job: &Job<'_>,
+    input: &mut Vec<u8>,
+) -> Result<ResponseHead, Failure> {
+    let upstream_config = &job.snapshot.upstreams[job.route.upstream];
+    let invalid = |why: &str| {
+        tracing::warn!(upstream = %upstream_config.id, why, "the answer is not valid");
+        Failure::Code(Code::UpstreamInvalid)
+    };
+    let mut interim = 0;
+    let mut scanner = Scanner::default();
+    loop {
+        match response::read(input, &mut scanner, job.request.method == "HEAD").map_err(|e| invalid(e.0))? {
+            Some(head) if head.status >= 200 => {
+                watch.disarm();
+                return Ok(head);
+            }
+            Some(head) if head.status == 101 => return Err(invalid("it switches protocols, unasked")),
+            Some(_) if interim == INTERIM => return Err(invalid("too many interim answers")),
+            Some(head) => {
+                interim += 1;
+                input.drain(..head.len);
+                scanner = Scanner::default();
+                continue;
+            }
+            None => {}
+        }
+        input.reserve(1024);
+        let empty = input.is_empty();
+        match watch.guard(upstream.read_buf(input)).await {
+            Ok(Ok(0)) if empty => return Err(Failure::Closed),
+            Ok(Err(_)) if empty => return Err(Failure::Closed),
+            Ok(Ok(0) | Err(_)) => return Err(invalid("it ends within its head")),
+            Ok(Ok(_)) if empty => watch.arm(upstream_config.idle_timeout),
+            Ok(Ok(_)) => {}
+            Err(Elapsed) => return Err(Failure::Code(Code::UpstreamTimeout)),
+        }
+    }
+}
+
+/// A body on its way through.
+struct Stream {
+    input: Vec<u8>,
+    at: usize,
+    out: Vec<u8>,
+    body: Body,
+    to_client: ToClient,
+    sent: u64,
+}
+
+impl Stream {
+    /// Passes everything on; false when one side broke off, so that the client must not
+    /// take what it got for the whole.
+    async fn run(
+        &mut self,
+        upstream: &mut ReadHalf<'_>,
+        client: &mut WriteHalf<'_>,
+        watch: &Watch,
+        job: &Job<'_>,
+    ) -> bool {
+        let idle = job.snapshot.upstreams[job.route.upstream].idle_timeout;
+        let patience = job.snapshot.limits.idle_timeout;
+        loop {
+            let taken = self.take();
+            if self.body.is_done() && self.to_client == ToClient::Chunks && taken.is_ok() {
+                self.out.extend_from_slice(b"0\r\n\r\n");
+            }
+            if send(client, watch, patience, &self.out).await.is_err() || taken.is_err() {
+                return false;
+            }
+            self.out.clear();
+            if self.body.is_done() {
+                return true;
+            }
+            match self.fill(upstream, watch, idle).await {
+                Ok(0) if self.body == Body::UntilClose => {
+                    return self.end_of_connection(client, watch, job).await;
+                }
+                Ok(read) if read > 0 => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Moves what was read of the body to what is to be written.
+    fn take(&mut self) -> Result<(), BadChunk> {
+        while self.at < self.input.len() && !self.body.is_done() {
+            let step = self.body.step(&self.input[self.at..])?;
+            let data = &self.input[self.at + step.data_from..self.at + step.used];
+            self.sent += data.len() as u64;
+            match self.to_client {
+                ToClient::Chunks if data.is_empty() => {}
+                ToClient::Chunks => push_chunk(&mut self.out, data),
+                ToClient::Length | ToClient::Close => self.out.extend_from_slice(data),
+            }
+            self.at += step.used;
+        }
+        Ok(())
+    }
+
+    async fn fill(
+        &mut self,
+        upstream: &mut ReadHalf<'_>,
+        watch: &Watch,
+        idle: std::time::Duration,
+    ) -> io::Result<usize> {
+        self.input.clear();
+        self.at = 0;
+        self.input.reserve(LARGE);
+        watch
+            .within(idle, upstream.read_buf(&mut self.input))
+            .await
+            .map_err(|Elapsed| io::ErrorKind::TimedOut)?
+    }
+
+    /// The upstream closed where closing is the end.
+    async fn end_of_connection(&mut self, client: &mut WriteHalf<'_>, watch: &Watch, job: &Job<'_>) -> bool {
+        let last: &[u8] = if self.to_client == ToClient::Chunks { b"0\r\n\r\n" } else { b"" };
+        send(client, watch, job.snapshot.limits.idle_timeout, last).await.is_ok()
+    }
+}

@@ -1,0 +1,167 @@
+//! The head that an upstream receives: what the client sent, less what belongs to this
+//! hop, less what only the gateway may say, and then what the gateway says (contract
+//! section 7). The order is the point: strip first, set last.
+
+use super::{
+    authenticate::Identity,
+    http1::head::{Field, Framing, Known, tokens},
+    pipeline::Request,
+    worker::Worker,
+};
+use crate::{
+    problem::Code,
+    snapshot::{Route, Snapshot, Upstream},
+};
+use portcullis_config::AssertionMode;
+
+/// Everything the head is made of.
+pub struct Parts<'a> {
+    /// The request as it came.
+    pub request: &'a Request<'a>,
+    /// The configuration.
+    pub snapshot: &'a Snapshot,
+    /// The route it takes.
+    pub route: &'a Route,
+    /// Where it goes.
+    pub upstream: &'a Upstream,
+    /// Who is signed in, as the permit holds it.
+    pub identity: Option<&'a Identity>,
+}
+
+/// Writes the head into `out`.
+pub fn write(out: &mut Vec<u8>, parts: &Parts<'_>, worker: &Worker) -> Result<(), Code> {
+    request_line(out, parts);
+    host(out, parts);
+    for field in &parts.request.head.fields {
+        if passes(field, parts, worker) {
+            copy(out, field, parts);
+        }
+    }
+    forwarding(out, parts);
+    framing(out, parts);
+    if let Some(identity) = parts.identity {
+        worker.prepared.append(out, parts, identity, worker)?;
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+fn request_line(out: &mut Vec<u8>, parts: &Parts<'_>) {
+    let request = parts.request;
+    out.extend_from_slice(request.method.as_bytes());
+    out.push(b' ');
+    let path = request.path.as_str();
+    let path = parts.route.strip_prefix.as_deref().and_then(|p| path.strip_prefix(p)).unwrap_or(path);
+    if !path.starts_with('/') {
+        out.push(b'/');
+    }
+    out.extend_from_slice(path.as_bytes());
+    if let Some(query) = request.query {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+}
+
+fn host(out: &mut Vec<u8>, parts: &Parts<'_>) {
+    let client = parts.request.head.host.of_buffer(parts.request.bytes);
+    let host = if parts.upstream.preserve_host { client } else { parts.upstream.host_field.as_bytes() };
+    line(out, "Host", host);
+}
+
+/// Whether a field of the client's goes on. Framing, `Host` and everything of this hop
+/// is made anew; protected names and the credentials meant for us go no further.
+fn passes(field: &Field, parts: &Parts<'_>, worker: &Worker) -> bool {
+    let bytes = parts.request.bytes;
+    match field.known {
+        Known::Host
+        | Known::Connection
+        | Known::KeepAlive
+        | Known::ProxyConnection
+        | Known::Te
+        | Known::Trailer
+        | Known::TransferEncoding
+        | Known::Upgrade
+        | Known::ContentLength
+        | Known::Expect => false,
+        Known::Authorization => authorization_passes(field, parts, worker),
+        Known::Other => {
+            let name = field.name.of_buffer(bytes);
+            !parts.snapshot.protected.covers(name)
+                && !name.eq_ignore_ascii_case(b"http2-settings")
+                && !is_named_by_connection(name, parts)
+        }
+        _ => !is_named_by_connection(field.name.of_buffer(bytes), parts),
+    }
+}
+
+/// A value for the upstream itself: on a public route, or where the route says so, and
+/// never a token of ours.
+fn authorization_passes(field: &Field, parts: &Parts<'_>, worker: &Worker) -> bool {
+    if parts.route.assertion == AssertionMode::Authorization {
+        return false;
+    }
+    let wanted = parts.route.forward_authorization || parts.route.policy.is_public();
+    let value = field.value.of_buffer(parts.request.bytes);
+    let credential = value.splitn(2, |b| *b == b' ').last().unwrap_or_default();
+    // What cannot be read cannot be told from ours.
+    wanted && std::str::from_utf8(credential).is_ok_and(|text| !worker.tokens.looks_like_ours(text.trim()))
+}
+
+fn is_named_by_connection(name: &[u8], parts: &Parts<'_>) -> bool {
+    let mut fields = parts.request.head.values(Known::Connection, parts.request.bytes);
+    fields.any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case(name)))
+}
+
+fn copy(out: &mut Vec<u8>, field: &Field, parts: &Parts<'_>) {
+    let bytes = parts.request.bytes;
+    let value = field.value.of_buffer(bytes);
+    if field.known == Known::Cookie {
+        let theirs = parts.snapshot.cookies.without_ours(value);
+        if theirs.is_empty() {
+            return;
+        }
+        return raw(out, field.name.of_buffer(bytes), &theirs);
+    }
+    raw(out, field.name.of_buffer(bytes), value);
+}
+
+/// Where the request came from, as this gateway saw it.
+fn forwarding(out: &mut Vec<u8>, parts: &Parts<'_>) {
+    let request = parts.request;
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    if let Some(before) = request.origin.forwarded_for.as_deref() {
+        out.extend_from_slice(before.as_bytes());
+        out.extend_from_slice(b", ");
+    }
+    out.extend_from_slice(request.peer_text.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    line(out, "X-Forwarded-Proto", request.origin.proto.as_bytes());
+    let host = request.origin.host.as_deref().map(str::as_bytes);
+    line(out, "X-Forwarded-Host", host.unwrap_or(request.head.host.of_buffer(request.bytes)));
+    line(out, "X-Request-Id", request.id.as_bytes());
+}
+
+fn framing(out: &mut Vec<u8>, parts: &Parts<'_>) {
+    let request = parts.request;
+    match request.head.framing {
+        Framing::Chunked => line(out, "Transfer-Encoding", b"chunked"),
+        Framing::Length(length) => line(out, "Content-Length", length.to_string().as_bytes()),
+        // RFC 9110 §8.6: methods that usually carry a body say that there is none.
+        Framing::None if matches!(request.method, "POST" | "PUT" | "PATCH") => {
+            line(out, "Content-Length", b"0")
+        }
+        Framing::None => {}
+    }
+}
+
+fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    raw(out, name.as_bytes(), value);
+}
+
+fn raw(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}

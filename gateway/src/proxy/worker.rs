@@ -1,0 +1,320 @@
+//! One worker: a thread with a runtime of its own, its own listeners, its own upstream
+//! connections. Workers share what is read without waiting, and nothing else.
+
+use super::{
+    access_log::AccessLog,
+    connection,
+    endpoint::EndpointHandler,
+    listen::{Admission, Listeners},
+    pool::Pool,
+    prepared::PreparedHeaders,
+    timers::Timers,
+};
+use crate::{
+    clock::Clock,
+    pages::Pages,
+    random::Random,
+    sessions::Sessions,
+    snapshot::Snapshot,
+    telemetry::Logger,
+    tokens::{Tokens, VerifiedCache},
+};
+use arc_swap::ArcSwap;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, UNIX_EPOCH},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::Handle,
+    sync::{Notify, mpsc},
+    task::LocalSet,
+};
+
+/// Kept buffers of a worker, and the size that a buffer begins with.
+const BUFFERS: (usize, usize) = (64, 16 * 1024);
+
+/// How often a worker looks after its log and its pool.
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
+
+/// What all workers are given.
+#[derive(Clone)]
+pub struct Plane {
+    /// The configuration that requests read.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Who is signed in.
+    pub sessions: Arc<Sessions>,
+    /// Verifies tokens, signs assertions.
+    pub tokens: Arc<Tokens>,
+    /// What a browser is shown.
+    pub pages: Arc<Pages>,
+    /// Our own endpoints.
+    pub endpoints: EndpointHandler,
+    /// Where they run.
+    pub control: Handle,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// The access log's way out; none: no access log.
+    pub log: Option<Logger>,
+}
+
+/// What one worker works with.
+pub struct Worker {
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) pages: Arc<Pages>,
+    pub(super) endpoints: EndpointHandler,
+    pub(super) control: Handle,
+    pub(super) clock: Clock,
+    pub(super) log: AccessLog,
+    pub(super) timers: Rc<Timers>,
+    pub(super) buffers: Rc<Buffers>,
+    pub(super) pool: Pool,
+    pub(super) verified: RefCell<VerifiedCache>,
+    pub(super) prepared: PreparedHeaders,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    current: RefCell<Rc<Current>>,
+    stop: Arc<Stop>,
+    ids: (u64, Cell<u64>),
+    date: RefCell<(u64, String)>,
+    open: Cell<usize>,
+    closed: Notify,
+}
+
+/// The configuration as this worker holds it.
+pub(super) struct Current(Arc<Snapshot>);
+
+impl std::ops::Deref for Current {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+/// How workers are told to stop.
+#[derive(Default)]
+struct Stop {
+    asked: AtomicBool,
+    wake: Notify,
+}
+
+impl Worker {
+    fn new(plane: Plane, stop: Arc<Stop>) -> Rc<Self> {
+        let current = RefCell::new(Rc::new(Current(plane.snapshot.load_full())));
+        Rc::new(Self {
+            ids: (u64::from_be_bytes(plane.random.bytes()), Cell::new(0)),
+            sessions: plane.sessions,
+            tokens: plane.tokens,
+            pages: plane.pages,
+            endpoints: plane.endpoints,
+            control: plane.control,
+            clock: plane.clock,
+            log: AccessLog::new(plane.log),
+            timers: Timers::new(),
+            buffers: Rc::default(),
+            pool: Pool::default(),
+            verified: RefCell::new(VerifiedCache::new()),
+            prepared: PreparedHeaders::default(),
+            snapshot: plane.snapshot,
+            current,
+            stop,
+            date: RefCell::default(),
+            open: Cell::new(0),
+            closed: Notify::new(),
+        })
+    }
+
+    /// The configuration, for a look.
+    pub(super) fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// The configuration, for the length of a request. Counted on this thread alone: a
+    /// counter that all workers share would cost each of them at every request.
+    pub(super) fn current(&self) -> Rc<Current> {
+        let latest = self.snapshot.load();
+        let mut current = self.current.borrow_mut();
+        if !Arc::ptr_eq(&current.0, &latest) {
+            *current = Rc::new(Current(Arc::clone(&latest)));
+            self.prepared.clear();
+        }
+        current.clone()
+    }
+
+    /// Unlike any other request's of this process, and hard to guess from another's process.
+    pub(super) fn next_request_id(&self) -> String {
+        let (prefix, counter) = &self.ids;
+        counter.set(counter.get() + 1);
+        format!("{prefix:016x}{:08x}", counter.get())
+    }
+
+    /// The `Date` of an answer of ours (RFC 9110 §6.6.1), made once a second.
+    pub(super) fn http_date(&self) -> String {
+        let second = self.clock.now().seconds();
+        let mut date = self.date.borrow_mut();
+        if date.0 != second {
+            *date = (second, httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second)));
+        }
+        date.1.clone()
+    }
+
+    /// No new request is begun.
+    pub(super) fn is_draining(&self) -> bool {
+        self.stop.asked.load(Ordering::Relaxed)
+    }
+
+    async fn accept(self: Rc<Self>, listener: TcpListener, admission: Arc<Admission>) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                accepted = listener.accept() => accepted,
+                () = self.stop.wake.notified(), if !self.is_draining() => continue,
+                () = std::future::ready(()), if self.is_draining() => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.clone().admit(stream, peer.ip().to_canonical(), &admission),
+                Err(error) => {
+                    // Out of descriptors, most likely: others will close theirs.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(HOUSEKEEPING).await;
+                }
+            }
+        }
+    }
+
+    fn admit(self: Rc<Self>, stream: TcpStream, peer: std::net::IpAddr, admission: &Arc<Admission>) {
+        let Some(place) = admission.enter(peer) else { return };
+        let _ = stream.set_nodelay(true);
+        self.open.set(self.open.get() + 1);
+        tokio::task::spawn_local(async move {
+            connection::serve(self.clone(), stream, peer).await;
+            drop(place);
+            self.open.set(self.open.get() - 1);
+            self.closed.notify_one();
+        });
+    }
+
+    async fn look_after(self: Rc<Self>) {
+        let mut rounds = 0u32;
+        loop {
+            tokio::time::sleep(HOUSEKEEPING).await;
+            self.log.flush();
+            rounds = rounds.wrapping_add(1);
+            if rounds.is_multiple_of(50) {
+                self.pool.prune();
+            }
+        }
+    }
+
+    async fn run(
+        self: Rc<Self>,
+        listeners: Vec<std::net::TcpListener>,
+        admission: Arc<Admission>,
+        limit: Arc<Cutoff>,
+    ) {
+        tokio::task::spawn_local(self.timers.clone().run());
+        tokio::task::spawn_local(self.clone().look_after());
+        let accepting = listeners.into_iter().map(|listener| {
+            let listener = TcpListener::from_std(listener).expect("a listener in non-blocking mode");
+            tokio::task::spawn_local(self.clone().accept(listener, admission.clone()))
+        });
+        for task in accepting.collect::<Vec<_>>() {
+            let _ = task.await;
+        }
+        self.timers.end_idle();
+        let quiet = async {
+            while self.open.get() > 0 {
+                self.closed.notified().await;
+            }
+        };
+        let _ = tokio::time::timeout(limit.get(), quiet).await;
+        self.log.flush();
+    }
+}
+
+/// How long what is in flight may take once workers are told to stop.
+#[derive(Default)]
+struct Cutoff(std::sync::Mutex<Duration>);
+
+impl Cutoff {
+    fn get(&self) -> Duration {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn set(&self, limit: Duration) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = limit;
+    }
+}
+
+/// Memory for bytes, lent to whoever has bytes.
+#[derive(Default)]
+pub struct Buffers(RefCell<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// An empty one.
+    pub fn take(&self) -> Vec<u8> {
+        self.0.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(BUFFERS.1))
+    }
+
+    /// Back for the next. Ones that have grown are let go.
+    pub fn give(&self, mut buffer: Vec<u8>) {
+        let mut buffers = self.0.borrow_mut();
+        if (1..=2 * BUFFERS.1).contains(&buffer.capacity()) && buffers.len() < BUFFERS.0 {
+            buffer.clear();
+            buffers.push(buffer);
+        }
+    }
+}
+
+/// The running workers.
+pub struct Workers {
+    stops: Vec<Arc<Stop>>,
+    cutoff: Arc<Cutoff>,
+    ended: mpsc::UnboundedReceiver<()>,
+}
+
+/// Starts one worker for each set of listeners.
+pub fn start(plane: &Plane, listeners: Listeners) -> std::io::Result<Workers> {
+    let admission = Arc::new(Admission::new(&plane.snapshot.load().limits));
+    let cutoff = Arc::new(Cutoff::default());
+    let (done, ended) = mpsc::unbounded_channel();
+    let mut stops = Vec::new();
+    for (index, listeners) in listeners.into_workers().into_iter().enumerate() {
+        let stop = Arc::new(Stop::default());
+        stops.push(stop.clone());
+        let (plane, admission, cutoff, done) =
+            (plane.clone(), admission.clone(), cutoff.clone(), done.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name(format!("data-{index}")).spawn(move || {
+            let worker = Worker::new(plane, stop);
+            LocalSet::new().block_on(&runtime, worker.run(listeners, admission, cutoff));
+            let _ = done.send(());
+        })?;
+    }
+    Ok(Workers { stops, cutoff, ended })
+}
+
+impl Workers {
+    /// Stops accepting, lets what is in flight finish, and returns when that is done or
+    /// `limit` is over.
+    pub async fn drain(mut self, limit: Duration) {
+        self.cutoff.set(limit);
+        for stop in &self.stops {
+            stop.asked.store(true, Ordering::SeqCst);
+            // One permit is kept for a listener that is not waiting yet.
+            stop.wake.notify_waiters();
+            stop.wake.notify_one();
+        }
+        for _ in 0..self.stops.len() {
+            let _ = self.ended.recv().await;
+        }
+    }
+}
