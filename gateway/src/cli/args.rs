@@ -14,10 +14,8 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Try it: a gateway, an application behind it and one account, in one command
-    #[allow(dead_code)] // until it is served
     Demo(Demo),
     /// Run the gateway; SIGTERM and SIGINT let what is in flight finish, a second one ends at once
-    #[allow(dead_code)] // until it is served
     Serve(File),
     /// Say everything that is wrong with the configuration, as file:line:column
     Check(Check),
@@ -37,7 +35,6 @@ pub(super) struct File {
 }
 
 #[derive(Args, Debug)]
-#[allow(dead_code)] // until it is served
 pub(super) struct Demo {
     /// Where the gateway listens; port 0 is any that is free
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]

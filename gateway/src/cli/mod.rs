@@ -7,12 +7,11 @@
 mod args;
 mod check;
 mod configuration;
-#[allow(dead_code)] // until it is served
-#[allow(dead_code)] // until it is served
 mod demo;
 mod hash_password;
 mod output;
 mod password;
+mod serve;
 mod strategy;
 mod user;
 
@@ -25,7 +24,8 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     // A usage error ends here with 2, `--help` and `--version` with 0: both are clap's.
     let done = match Arguments::parse().verb {
-        Verb::Demo(_) | Verb::Serve(_) => Err(Failure::new("this verb is being built")),
+        Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Serve(file) => serve::run(&file),
         Verb::Check(arguments) => check::run(&arguments),
         Verb::User(arguments) => user::run(arguments),
         Verb::Strategy(arguments) => strategy::run(&arguments),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     accounts::name::{Names, new_address},
+    app::Ready,
     registry::Registry,
     sessions::Account,
     store::{CreateRefused, NewAccount},
@@ -38,6 +39,29 @@ pub(in crate::cli) struct NewUser {
     pub(in crate::cli) email: Option<String>,
     pub(in crate::cli) roles: Vec<String>,
     pub(in crate::cli) strategy: Option<String>,
+}
+
+/// Gives somebody a password at a gateway of this process (the demo's): a new account, or
+/// the one that an earlier run has left.
+pub(in crate::cli) async fn give(ready: &Ready, new: NewUser, password: &str) -> Result<(), Failure> {
+    let room = Room {
+        config: ready.config.clone(),
+        store: ready.store.clone(),
+        clock: ready.clock.clone(),
+        random: ready.random.clone(),
+    };
+    let Some(account) = room.store.account_by_name(&new.name).await.map_err(stuck)? else {
+        return make(&room, &ready.registry, new, |about| Ok(secret::create(password, about)))
+            .await
+            .map(|_| ());
+    };
+    let strategy = secret::keeper(&ready.registry, None, room.config.login.default.as_deref())?;
+    let op = secret::create(password, secret::about_account(&account));
+    let credential = secret::credential(&room, &strategy, account.uuid, op).await?;
+    let now = room.clock.now();
+    room.store.replace_secret(account.uuid, credential, now).await.map_err(stuck)?;
+    room.store.set_active(account.uuid, true, now).await.map_err(stuck)?;
+    room.store.unlock(&account.name).await.map_err(stuck)
 }
 
 /// Everything that can be refused is, before anybody is asked for a password.

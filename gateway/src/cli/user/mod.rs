@@ -18,13 +18,14 @@ use super::{
 use crate::{clock::Clock, telemetry};
 use std::process::ExitCode;
 
+pub(in crate::cli) use add::{NewUser, give};
 use open::Room;
 
 pub(super) fn run(arguments: User) -> Done {
     let _log = telemetry::start_for_command(Clock::system());
     let config = configuration::load(&arguments.file)?;
     block_on(async {
-        let room = Room::open(config).await?;
+        let room = Room::open(config)?;
         act(&room, arguments.verb).await
     })??;
     Ok(ExitCode::SUCCESS)

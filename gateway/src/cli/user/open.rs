@@ -6,23 +6,30 @@ use crate::{
     clock::Clock,
     random::Random,
     sessions::Account,
-    store::{Store, StoreError},
+    store::{OpenMode, Store, StoreError, StoreOptions},
 };
 use portcullis_config::Config;
 
 /// Made once for a verb.
-pub(in crate::cli) struct Room {
-    pub(in crate::cli) config: Config,
-    pub(in crate::cli) store: Store,
-    pub(in crate::cli) clock: Clock,
-    pub(in crate::cli) random: Random,
+pub(super) struct Room {
+    pub(super) config: Config,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
 }
 
 impl Room {
     /// Opens the store, which only `serve` and `demo` make.
-    pub(super) async fn open(config: Config) -> Result<Self, Failure> {
+    pub(super) fn open(config: Config) -> Result<Self, Failure> {
         let (clock, random) = (Clock::system(), Random::system());
-        let store = open(&config).map_err(stuck)?;
+        let store = Store::open(StoreOptions {
+            path: config.store.path.clone(),
+            key: config.store.key.clone(),
+            mode: OpenMode::Command,
+            clock: clock.clone(),
+            random: random.clone(),
+        })
+        .map_err(|error| Failure::new(error.to_string()))?;
         Ok(Self { config, store, clock, random })
     }
 
@@ -36,12 +43,7 @@ impl Room {
     }
 }
 
-/// The store's own words: they name its path and what to do.
-pub(in crate::cli) fn stuck(error: StoreError) -> Failure {
-    Failure::new(error.0)
-}
-
-/// Until the store can be opened.
-fn open(_config: &Config) -> Result<Store, StoreError> {
-    Err(StoreError("the store is not built yet".into()))
+/// A store that is open but does not answer.
+pub(super) fn stuck(error: StoreError) -> Failure {
+    Failure::new(format!("the store did not answer: {error}"))
 }

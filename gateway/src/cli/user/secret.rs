@@ -40,7 +40,7 @@ impl From {
 }
 
 /// The operation that makes a credential of a password.
-fn create(password: &str, about: Vec<String>) -> CredentialOp {
+pub(super) fn create(password: &str, about: Vec<String>) -> CredentialOp {
     CredentialOp::Create { form: BTreeMap::from([("password".to_owned(), password.to_owned())]), about }
 }
 

@@ -1,0 +1,247 @@
+//! Composition root: a checked configuration becomes a running gateway, and a running
+//! gateway ends. What may not come in: arguments, prompts, exit codes (they are the
+//! command line's), and decisions about requests.
+//!
+//! `signals.rs` what the operating system asks for · `url.rs` the port that "any free
+//! port" has become.
+
+mod signals;
+mod url;
+
+use crate::{
+    clock::Clock,
+    control::{self, Control},
+    pages::Pages,
+    proxy::{
+        listen::Listeners,
+        worker::{self, Plane, Workers},
+    },
+    random::Random,
+    registry::Registry,
+    sessions::{Feed, Sessions},
+    snapshot::Snapshot,
+    store::{OpenMode, Store, StoreError, StoreOptions},
+    telemetry::Logger,
+    tokens::Tokens,
+};
+use arc_swap::ArcSwap;
+use portcullis_config::{Config, Problem};
+use portcullis_plugin_api::Host;
+use signals::{Signal, Signals};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+/// Threads of the control plane. It waits for the store and for strategies, and the
+/// hashing of passwords has threads of its own.
+const CONTROL_THREADS: usize = 2;
+
+/// How long the store may take for the last words of a gateway that ends.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// Why there is no gateway.
+#[derive(Debug)]
+pub enum Failed {
+    /// The configuration is wrong after all: a strategy says so.
+    Configuration(Vec<Problem>),
+    /// It cannot listen there.
+    Address(String),
+    /// Something else that it needs is not there; the text says what to do.
+    Start(String),
+}
+
+/// How a gateway came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Asked to end, and what was in flight has ended, or `[server] drain` was over.
+    Drained,
+    /// Asked a second time, by this signal.
+    AtOnce(i32),
+}
+
+/// What SIGHUP means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hangup {
+    /// To read the configuration again.
+    Reloads,
+    /// The terminal is gone, and with it whoever wanted this gateway.
+    Ends,
+}
+
+/// The runtime of the control plane.
+pub fn runtime() -> Result<Runtime, Failed> {
+    Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::Start(format!("cannot start the control plane: {error}")))
+}
+
+/// Everything that does not serve requests yet.
+pub struct Ready {
+    /// The checked configuration, with the ports that it listens on.
+    pub config: Config,
+    /// The open store.
+    pub store: Store,
+    /// The strategies, started.
+    pub registry: Registry,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    listeners: Listeners,
+    signals: Signals,
+}
+
+impl Ready {
+    /// Opens the store, starts the strategies and takes the addresses.
+    pub async fn new(mut config: Config, clock: Clock, random: Random) -> Result<Self, Failed> {
+        for warning in &config.warnings {
+            tracing::warn!(place = %warning.place, help = warning.help.as_deref(), "{}", warning.message);
+        }
+        // From here on a signal is ours: an end in the middle of a start is a clean one.
+        let signals =
+            Signals::new().map_err(|error| Failed::Start(format!("cannot listen to signals: {error}")))?;
+        let store = Store::open(StoreOptions {
+            path: config.store.path.clone(),
+            key: config.store.key.clone(),
+            mode: OpenMode::Serve,
+            clock: clock.clone(),
+            random: random.clone(),
+        })
+        .map_err(|error| Failed::Start(error.to_string()))?;
+        let host = Host { random: random.shared(), cores: config.server.threads };
+        let registry = Registry::start(&config, host).await.map_err(Failed::Configuration)?;
+        let listeners = Listeners::bind(&config.server.listen, config.server.threads)
+            .map_err(|(at, why)| no_address(at, &why))?;
+        url::settle(&mut config, listeners.addresses());
+        Ok(Self { config, store, registry, clock, random, listeners, signals })
+    }
+
+    /// Begins to serve.
+    pub async fn serve(self, log: &Logger) -> Result<Gateway, Failed> {
+        let Self { config, store, registry, clock, random, listeners, signals } = self;
+        let stuck = |error: StoreError| Failed::Start(format!("the store did not answer: {error}"));
+        let config = Arc::new(config);
+        let sealer = store.sealer().map_err(|error| Failed::Start(error.to_string()))?;
+        let tokens = Tokens::load(&store, &sealer, &config.token, &config.assertion, random.clone(), &clock)
+            .await
+            .map_err(|error| Failed::Start(error.to_string()))?;
+        let tokens = Arc::new(tokens);
+        let sessions = Arc::new(Sessions::new(store.clone(), config.session.idle, Handle::current()));
+        let feed = Feed::new(store.clone(), sessions.clone(), tokens.clone(), clock.clone()).await;
+        let feed = Following::start(feed.map_err(stuck)?);
+        let pages = Arc::new(Pages::new(&config));
+        let control = Arc::new(Control {
+            config: config.clone(),
+            store: store.clone(),
+            sessions: sessions.clone(),
+            tokens: tokens.clone(),
+            registry,
+            pages: pages.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+        });
+        let addresses = listeners.addresses().to_vec();
+        let plane = Plane {
+            snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::new(&config))),
+            sessions,
+            tokens,
+            pages,
+            endpoints: control::handler(control),
+            control: Handle::current(),
+            clock,
+            random,
+            log: config.log.access.then(|| log.clone()),
+        };
+        let workers = worker::start(&plane, listeners)
+            .map_err(|error| Failed::Start(format!("cannot start the data plane: {error}")))?;
+        for address in &addresses {
+            tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "accepting connections");
+        }
+        Ok(Gateway { config, addresses, feed, workers, signals })
+    }
+}
+
+fn no_address(address: SocketAddr, why: &io::Error) -> Failed {
+    Failed::Address(match why.kind() {
+        io::ErrorKind::AddrInUse => format!("the address {address} is in use by another process"),
+        io::ErrorKind::AddrNotAvailable => format!("the address {address} is none of this machine's"),
+        _ => format!("cannot listen on {address}: {why}"),
+    })
+}
+
+/// The task that follows the store's events.
+struct Following {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Following {
+    fn start(feed: Feed) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(feed.run(async move { drop(stopped.await) }));
+        Self { stop, task }
+    }
+
+    /// Writes what is still to be written: when sessions were used last.
+    async fn end(self) {
+        drop(self.stop);
+        if tokio::time::timeout(LAST_WRITES, self.task).await.is_err() {
+            tracing::warn!("the store did not take the last uses of sessions in time");
+        }
+    }
+}
+
+/// A gateway that accepts connections.
+pub struct Gateway {
+    config: Arc<Config>,
+    addresses: Vec<SocketAddr>,
+    feed: Following,
+    workers: Workers,
+    signals: Signals,
+}
+
+impl Gateway {
+    /// Its origin, as browsers see it.
+    pub fn origin(&self) -> &str {
+        &self.config.server.public_url.origin
+    }
+
+    /// Where it listens.
+    pub fn urls(&self) -> impl Iterator<Item = String> {
+        self.addresses.iter().map(|address| format!("http://{address}"))
+    }
+
+    /// Serves until it is asked to end, and then until nothing is in flight.
+    pub async fn run(mut self, hangup: Hangup) -> End {
+        loop {
+            match self.signals.next().await {
+                Signal::End(_) => break,
+                Signal::Hangup if hangup == Hangup::Ends => break,
+                Signal::Hangup => tracing::warn!(
+                    "reloading is not built yet: nothing has changed; restart to use a new configuration"
+                ),
+            }
+        }
+        let limit = self.config.server.drain;
+        tracing::info!(
+            limit_s = limit.as_secs(),
+            "draining: no new connections, what is in flight may finish"
+        );
+        let end = tokio::select! {
+            () = self.workers.drain(limit) => End::Drained,
+            number = self.signals.end() => End::AtOnce(number),
+        };
+        if end != End::Drained {
+            tracing::warn!("a second signal: what is in flight is cut off");
+        }
+        self.feed.end().await;
+        tracing::info!("stopped");
+        end
+    }
+}

@@ -1,0 +1,61 @@
+//! What the demo prints: where to go, who to be, and three commands that work as they
+//! stand.
+
+use super::{super::output::result, Folder};
+
+/// What is to be told.
+pub(super) struct Told<'a> {
+    pub(super) url: &'a str,
+    pub(super) name: &'a str,
+    pub(super) password: &'a str,
+    pub(super) folder: &'a Folder,
+}
+
+impl Told<'_> {
+    /// One line for machines.
+    pub(super) fn as_json(&self) {
+        let Self { url, name, password, .. } = self;
+        result(&serde_json::json!({"url": url, "name": name, "password": password}).to_string());
+    }
+
+    /// The same for people.
+    pub(super) fn as_text(&self) {
+        result(&self.text());
+    }
+
+    fn text(&self) -> String {
+        let Self { url, name, password, folder } = self;
+        let jar = quoted(&folder.path().join("cookies").display().to_string());
+        let after = if folder.stays() {
+            format!("Ctrl-C ends it; accounts and keys stay in {}.", folder.path().display())
+        } else {
+            "Ctrl-C ends it and removes everything.".to_owned()
+        };
+        format!(
+            "Portcullis demo: a gateway with a login before an application that says what it receives.\n\
+             \n  URL       {url}\n  name      {name}\n  password  {password}\n\
+             \nOpen the URL in a browser, or sign in, call the application, and be refused without a login:\n\
+             \n  curl -s -c {jar} -H 'Content-Type: application/json' -d '{{\"username\":\"{name}\",\"password\":\"{password}\"}}' {url}/login\
+             \n  curl -s -b {jar} {url}/hello\
+             \n  curl -i {url}/hello\n\
+             \n{after}"
+        )
+    }
+}
+
+/// One word for a shell.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_for_a_shell_whatever_is_in_it() {
+        assert_eq!(quoted("/tmp/portcullis-demo-1/cookies"), "/tmp/portcullis-demo-1/cookies");
+        assert_eq!(quoted("/a b/it's"), "'/a b/it'\\''s'");
+    }
+}
