@@ -10,7 +10,7 @@ mod words;
 
 use super::{
     args::Demo,
-    output::{Done, Failure},
+    output::{Done, Failure, note},
     serve::{exit_code, told},
     user,
 };
@@ -55,6 +55,9 @@ async fn serve(arguments: &Demo, folder: &Folder, clock: Clock, random: Random) 
     };
     user::give(&ready, new, &password).await?;
     let gateway = ready.serve(&log).await.map_err(told)?;
+    for url in gateway.urls() {
+        note(&format!("listening on {url}"));
+    }
     let told = Told { url: gateway.origin(), name: NAME, password: &password, folder };
     if arguments.json {
         told.as_json()
