@@ -14,8 +14,13 @@ pub(super) struct Told<'a> {
 impl Told<'_> {
     /// One line for machines.
     pub(super) fn as_json(&self) {
-        let Self { url, name, password, .. } = self;
-        result(&serde_json::json!({"url": url, "name": name, "password": password}).to_string());
+        result(&self.line());
+    }
+
+    fn line(&self) -> String {
+        // In the order of the contract, for those who read it with their eyes after all.
+        let [url, name, password] = [self.url, self.name, self.password].map(serde_json::Value::from);
+        format!("{{\"url\":{url},\"name\":{name},\"password\":{password}}}")
     }
 
     /// The same for people.
