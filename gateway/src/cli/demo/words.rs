@@ -57,6 +57,19 @@ fn quoted(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn machines_get_one_line_and_people_three_commands_in_order() {
+        let folder = Folder::new(None, &Random::system()).unwrap();
+        let told = Told { url: "http://127.0.0.1:1", name: "demo", password: "p", folder: &folder };
+        assert_eq!(told.line(), r#"{"url":"http://127.0.0.1:1","name":"demo","password":"p"}"#);
+        let text = told.text();
+        let commands: Vec<_> = text.lines().map(str::trim).filter(|l| l.starts_with("curl ")).collect();
+        assert_eq!(commands.len(), 3, "{text}");
+        assert!(commands[0].ends_with("/login") && commands[1].contains(" -b "), "{text}");
+        assert!(!commands[2].contains(" -b "), "{text}");
+    }
 
     #[test]
     fn a_path_is_one_word_for_a_shell_whatever_is_in_it() {
