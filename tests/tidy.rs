@@ -1,6 +1,8 @@
 //! Rules that a compiler does not check, checked from the sources: who may import whom
 //! (architecture, section 2), how large a file and a function may be, what docs name.
 
+#![allow(clippy::unwrap_used)] // tests: a panic is the report
+
 use std::{
     fs,
     path::{Path, PathBuf},

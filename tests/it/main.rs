@@ -6,6 +6,7 @@ mod demo;
 mod drain;
 mod forwarding;
 mod framing;
+mod harness;
 mod heads;
 mod identity_headers;
 mod login;
