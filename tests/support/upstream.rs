@@ -55,7 +55,12 @@ impl Upstream {
                 while let Some(request) = Recorded::take(&mut buffer, number) {
                     // Recorded before it is answered: who has the answer can look here.
                     state.lock().requests.push(request.clone());
-                    if stream.write_all(&answer(&request)).is_err() {
+                    let mut answer = answer(&request);
+                    if request.method == "HEAD" {
+                        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").map_or(0, |at| at + 4);
+                        answer.truncate(end);
+                    }
+                    if stream.write_all(&answer).is_err() {
                         return;
                     }
                 }
