@@ -16,14 +16,15 @@ fn denied(target: &str) {
 
 #[track_caller]
 fn refused(target: &str) {
-    let answer = get(target).answered_alone(400, "");
-    let code = answer.code();
+    let mut sent = get(target);
+    let code = sent.answered_alone(400, "").code();
+    assert!(sent.connection.ends(), "{target} is closed");
     assert!(matches!(code.as_str(), "bad_path" | "ambiguous_path" | "bad_request"), "{target}: {code}");
 }
 
 #[track_caller]
 fn refused_as(target: &str, code: &str) {
-    get(target).answered_alone(400, code);
+    get(target).refused_with(400, code);
 }
 
 /// Reaches the upstream under this path.
@@ -133,8 +134,7 @@ fn bytes_that_are_no_path_are_bad_path() {
         "/public/..;a=b/x",
         "/public/%2e%2e;/admin",
     ] {
-        let answer = get(target).answered_alone(400, "");
-        assert_eq!(answer.code(), "bad_path", "{target}");
+        refused_as(target, "bad_path");
     }
 }
 

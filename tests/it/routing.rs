@@ -4,7 +4,7 @@ use portcullis_tests::{Request, Site, Upstream, raw::send, site::mark, upstream:
 
 #[test]
 fn a_host_that_is_not_ours_is_421() {
-    for host in ["evil.test", "127.0.0.2", "pub.test.evil", "xpub.test", "[::2]"] {
+    for host in ["evil.test", "10.0.0.1", "pub.test.evil", "xpub.test", "[::2]"] {
         let mut sent = send(format!("GET /public/MARK HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         sent.answered_alone(421, "misdirected");
     }

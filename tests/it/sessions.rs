@@ -216,7 +216,10 @@ fn a_session_ends_when_it_is_idle_or_old() {
         let site = Site::before(Upstream::start(), "", &format!("{ROUTES}\n[session]\n{session}\n"));
         let fresh = login(&site.gateway, "alice", PASSWORD);
         if session.starts_with("lifetime") {
-            until("its end", || (!is_in(&site.gateway, &fresh)).then_some(()));
+            until("its end", || {
+                (site.send(&Request::get("/app").cookie(&fresh.cookie)).status == 401).then_some(())
+            });
+            assert!(!is_in(&site.gateway, &fresh));
         } else {
             // Asking is use: so the end of idleness is waited for without asking.
             std::thread::sleep(std::time::Duration::from_millis(1200));
