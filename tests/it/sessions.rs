@@ -24,6 +24,15 @@ fn is_in(gateway: &Gateway, login: &Login) -> bool {
     by_cookie == 200
 }
 
+/// Waits until the session is over; then cookie and token agree on it. (Not before: it may
+/// end between the two questions.)
+#[track_caller]
+fn until_out(gateway: &Gateway, login: &Login) {
+    let by_cookie = Request::get("/app").cookie(&login.cookie);
+    until("the session's end", || (gateway.send(&by_cookie).status == 401).then_some(()));
+    assert!(!is_in(gateway, login));
+}
+
 #[test]
 fn the_cookie_is_http_only_lax_and_for_this_host_alone() {
     let site = Site::shared();
@@ -177,7 +186,7 @@ fn disabling_an_account_ends_its_sessions_in_the_running_gateway() {
     let site = Site::own();
     assert!(is_in(&site.gateway, &site.alice));
     site.gateway.verb(&["user", "disable", "alice"], "").with_code(0);
-    until("the session's end", || (!is_in(&site.gateway, &site.alice)).then_some(()));
+    until_out(&site.gateway, &site.alice);
     try_login(&site.gateway, "alice", PASSWORD).expect(401, "bad_credentials");
     site.gateway.verb(&["user", "enable", "alice"], "").with_code(0);
     until("a login works again", || {
@@ -192,7 +201,7 @@ fn a_new_password_ends_every_older_session() {
     site.gateway
         .verb(&["user", "passwd", "alice", "--password-stdin"], "another phrase of length 9\n")
         .with_code(0);
-    until("the session's end", || (!is_in(&site.gateway, &site.alice)).then_some(()));
+    until_out(&site.gateway, &site.alice);
     try_login(&site.gateway, "alice", PASSWORD).expect(401, "bad_credentials");
     login(&site.gateway, "alice", "another phrase of length 9");
 }
@@ -216,10 +225,7 @@ fn a_session_ends_when_it_is_idle_or_old() {
         let site = Site::before(Upstream::start(), "", &format!("{ROUTES}\n[session]\n{session}\n"));
         let fresh = login(&site.gateway, "alice", PASSWORD);
         if session.starts_with("lifetime") {
-            until("its end", || {
-                (site.send(&Request::get("/app").cookie(&fresh.cookie)).status == 401).then_some(())
-            });
-            assert!(!is_in(&site.gateway, &fresh));
+            until_out(&site.gateway, &fresh);
         } else {
             // Asking is use: so the end of idleness is waited for without asking.
             std::thread::sleep(std::time::Duration::from_millis(1200));
