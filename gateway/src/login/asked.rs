@@ -53,7 +53,11 @@ impl Asked {
             // A login through a page gets a cookie and nothing else (contract section 5).
             transport: if browser { Transport::Cookie } else { transport(body)? },
             lifetime: lifetime(body, &config.token)?,
-            return_to: return_to(ask, body),
+            return_to: {
+                // A JSON login goes nowhere, but what it sends must be what it says.
+                body.text("return_to")?;
+                return_to(ask, body)
+            },
         })
     }
 }

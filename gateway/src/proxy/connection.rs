@@ -73,7 +73,7 @@ async fn one_request(client: &mut Client<'_>, peer_text: &str, worker: &Rc<Worke
         Err(problem) => {
             let id = worker.next_request_id();
             let answer = refuse::not_understood(&problem, head, bytes, &id, worker);
-            let close = problem.code == Code::BadRequest;
+            let close = problem.code.status() == 400;
             entry.id = id;
             respond(&mut wire, upload.as_mut(), head, &answer, (&entry.id, close), worker).await
         }
@@ -98,7 +98,12 @@ async fn serve_understood(
     snapshot: &Snapshot,
 ) -> Done {
     let outcome = match decide(request, worker, snapshot).await {
-        Err(refusal) => Ok(Err(refusal.answer(request, worker, snapshot))),
+        Err(refusal) => {
+            // Whoever sends what can be read in two ways may have sent more of it.
+            let close = refusal.problem.code.status() == 400;
+            let answer = refusal.answer(request, worker, snapshot);
+            return respond(wire, upload, request.head, &answer, (&request.id, close), worker).await;
+        }
         Ok(Decision::Endpoint) => {
             // Rare beside proxied requests: boxed, so that connections stay small.
             let call = endpoint_call::call(wire, upload.as_deref_mut(), request, worker, snapshot);

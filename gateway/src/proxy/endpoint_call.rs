@@ -93,6 +93,7 @@ fn headers(head: &Head, bytes: &[u8]) -> HeaderMap {
             field.known,
             Known::Connection
                 | Known::KeepAlive
+                | Known::ProxyAuthorization
                 | Known::ProxyConnection
                 | Known::Te
                 | Known::Trailer

@@ -23,10 +23,16 @@ use std::{
     task::Poll,
     time::Duration,
 };
-use tokio::net::{
-    TcpStream,
-    tcp::{ReadHalf, WriteHalf},
+use tokio::{
+    io::ReadBuf,
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
 };
+
+/// How long an answer may still take when the client has closed its side.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The client's two halves and the limit on its waiting.
 pub struct Wire<'c, 's> {
@@ -147,7 +153,8 @@ async fn once(
     send(&mut writer, wire.watch, limit, head).await.map_err(|_| Failure::Closed)?;
     wire.watch.arm(limit);
     let begun = Cell::new(false);
-    let relay = relay(&mut reader, wire.writer, wire.watch, job, worker, &begun).await?;
+    let relay = relay(&mut reader, wire.writer, wire.watch, job, worker, &begun);
+    let relay = unless_left(wire.reader, relay).await?;
     Ok(finish(stream, relay, true, job, worker))
 }
 
@@ -177,6 +184,40 @@ async fn with_body(
     let relayed = both(pumped, relayed, wire.watch, job.upstream().response_timeout, &begun).await?;
     let complete = upload.body.is_done();
     Ok(finish(stream, relayed, complete, job, worker))
+}
+
+/// Lets the answer come, but not for long once the client has closed its side: an
+/// upstream that is slow, or streams for ever, must not work for nobody. The moment of
+/// grace is for a client that closes only its sending side.
+async fn unless_left(
+    reader: &mut ReadHalf<'_>,
+    answer: impl Future<Output = Result<Relay, Failure>>,
+) -> Result<Relay, Failure> {
+    let mut answer = pin!(answer);
+    let mut watching = true;
+    let mut grace = None;
+    poll_fn(|context| {
+        if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+            return Poll::Ready(answer);
+        }
+        if watching {
+            let mut byte = [0];
+            match reader.poll_peek(context, &mut ReadBuf::new(&mut byte)) {
+                Poll::Pending => {}
+                // The next request is there already: whoever sent it waits.
+                Poll::Ready(Ok(1..)) => watching = false,
+                Poll::Ready(_) => {
+                    watching = false;
+                    grace = Some(Box::pin(tokio::time::sleep(GRACE)));
+                }
+            }
+        }
+        match &mut grace {
+            Some(grace) => grace.as_mut().poll(context).map(|()| Err(Failure::Gone)),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// Drives the upload and the answer together until the answer is through. The upstream
@@ -278,7 +319,7 @@ async fn connect(watch: &Watch, upstream: &Upstream) -> Result<TcpStream, Failur
         }
         Err(Elapsed) => {
             tracing::warn!(upstream = %upstream.id, "no connection in time");
-            Err(Failure::Code(Code::UpstreamTimeout))
+            Err(Failure::Code(Code::UpstreamUnreachable))
         }
     }
 }

@@ -122,6 +122,9 @@ pub async fn decide(
     snapshot: &Snapshot,
 ) -> Result<Decision, Refusal> {
     if snapshot.is_endpoint(&request.host.host, &request.path) {
+        if request.encoded_slash {
+            return Err(Problem::from(Code::BadPath).detail("the path holds %2F").into());
+        }
         return Ok(Decision::Endpoint);
     }
     let selected =

@@ -37,7 +37,7 @@ impl Refusal {
     pub fn answer(&self, request: &Request<'_>, worker: &Worker, snapshot: &Snapshot) -> Answer {
         let navigation = request.is_navigation();
         let mut answer = match &self.location {
-            Some(location) => Answer::new(303).field("location", location),
+            Some(location) => Answer::new(303).field("location", location).field("cache-control", "no-store"),
             None => problem(&self.problem, navigation, &request.id, worker),
         };
         if self.stale_cookie && navigation {

@@ -77,6 +77,7 @@ fn passes(field: &Field, parts: &Parts<'_>, worker: &Worker) -> bool {
         Known::Host
         | Known::Connection
         | Known::KeepAlive
+        | Known::ProxyAuthorization
         | Known::ProxyConnection
         | Known::Te
         | Known::Trailer

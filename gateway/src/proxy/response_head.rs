@@ -81,6 +81,7 @@ fn kind(name: &[u8]) -> Kind {
         14 if is("content-length") => Kind::Length,
         16 if is("proxy-connection") => Kind::Hop,
         17 if is("transfer-encoding") => Kind::Hop,
+        18 if is("proxy-authenticate") => Kind::Hop,
         _ => Kind::Other,
     }
 }

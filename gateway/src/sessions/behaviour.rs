@@ -188,9 +188,9 @@ async fn a_slow_look_up_does_not_revive_a_session_that_ended_meanwhile() {
     type End = fn(&Sessions);
     let ends: [End; 5] = [
         |table| table.shelf().clear(),
-        |table| table.end("sid-1"),
-        |table| table.end_all(ann(1).uuid),
-        |table| table.end_all_before(ann(1).uuid, 6),
+        |table| drop(table.end("sid-1")),
+        |table| drop(table.end_all(ann(1).uuid)),
+        |table| drop(table.end_all_before(ann(1).uuid, 6)),
         |table| table.account_changed(Account { active: false, ..ann(2) }),
     ];
     for end in ends {

@@ -2,10 +2,11 @@
 //! or turns a key writes an event, and it counts here a moment later. The same task
 //! writes last uses back, and takes out what is over.
 
-use super::Sessions;
+use super::{LiveSession, Sessions};
 use crate::{
     clock::{Clock, UnixMillis},
     store::{Change, Event, Store, Stored},
+    telemetry::{Audit, audit},
     tokens::{LoadError, Tokens},
 };
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
@@ -144,9 +145,9 @@ impl Feed {
 
     async fn apply(&self, event: &Event) -> Stored<()> {
         match &event.change {
-            Change::SessionEnded(sid) => self.sessions.end(sid),
-            Change::SessionsEnded(account) => self.sessions.end_all_before(*account, event.id),
-            Change::AccountDeleted(account) => self.sessions.end_all(*account),
+            Change::SessionEnded(sid) => revoked(self.sessions.end(sid)),
+            Change::SessionsEnded(account) => revoked(self.sessions.end_all_before(*account, event.id)),
+            Change::AccountDeleted(account) => revoked(self.sessions.end_all(*account)),
             Change::AccountChanged(account) => self.account_changed(*account).await?,
             Change::KeysChanged => self.keys_changed().await?,
         }
@@ -159,7 +160,7 @@ impl Feed {
         if self.sessions.shelf().knows(uuid) {
             match self.store.account(uuid).await? {
                 Some(account) => self.sessions.account_changed(account),
-                None => self.sessions.end_all(uuid),
+                None => revoked(self.sessions.end_all(uuid)),
             }
         }
         Ok(())
@@ -196,6 +197,20 @@ impl Feed {
             Err(_) => shelf.not_saved(uses),
         }
         written
+    }
+}
+
+/// Tells the audit trail of sessions that somebody else ended: one that ended here, by a
+/// logout, is not at hand any more when its event comes by, and has a line of its own.
+fn revoked(sessions: impl IntoIterator<Item = Arc<LiveSession>>) {
+    for session in sessions {
+        audit(&Audit {
+            event: "revoked",
+            account: Some(&session.account().public_name()),
+            strategy: Some(session.strategy()),
+            sid: Some(session.sid()),
+            ..Audit::default()
+        });
     }
 }
 

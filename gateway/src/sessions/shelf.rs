@@ -117,28 +117,31 @@ impl Shelf {
     }
 
     /// A session is over, for ever.
-    pub(super) fn end(&self, sid: &str) {
+    /// Answers with the session if it was here.
+    pub(super) fn end(&self, sid: &str) -> Option<Arc<LiveSession>> {
         let mut books = self.books();
         books.changes.note(Subject::Session(sid.into()));
-        if let Some(session) = self.by_sid(sid) {
-            self.remove(&mut books, &session);
-            session.end();
-        }
+        let session = self.by_sid(sid)?;
+        self.remove(&mut books, &session);
+        session.end();
+        Some(session)
     }
 
     /// All sessions of an account are over that the store knew before event `before`;
     /// without a number all that are here.
-    pub(super) fn end_all(&self, account: Uuid, before: Option<u64>) {
+    /// Answers with those that were here.
+    pub(super) fn end_all(&self, account: Uuid, before: Option<u64>) -> Vec<Arc<LiveSession>> {
         let mut books = self.books();
         books.changes.note(Subject::Account(account));
         let over: Vec<_> = books.people.get(&account).map_or_else(Vec::new, |person| {
             let before = before.unwrap_or(u64::MAX);
             person.sessions.values().filter(|session| session.read_at() < before).cloned().collect()
         });
-        for session in over {
-            self.remove(&mut books, &session);
+        for session in &over {
+            self.remove(&mut books, session);
             session.end();
         }
+        over
     }
 
     /// The account is now so. An older state than the one that is here changes nothing.

@@ -125,19 +125,22 @@ impl Sessions {
     }
 
     /// This session is over: on this gateway from now on.
-    pub fn end(&self, sid: &str) {
-        self.known.shelf.end(sid);
+    /// Answers with it if it was at hand.
+    pub fn end(&self, sid: &str) -> Option<Arc<LiveSession>> {
+        self.known.shelf.end(sid)
     }
 
     /// All sessions of this account are over: on this gateway from now on. Sessions that
     /// the store takes afterwards are new ones.
-    pub fn end_all(&self, account: Uuid) {
-        self.known.shelf.end_all(account, None);
+    /// Answers with those that were at hand.
+    pub fn end_all(&self, account: Uuid) -> Vec<Arc<LiveSession>> {
+        self.known.shelf.end_all(account, None)
     }
 
     /// All sessions of this account that began before event `number` are over.
-    pub fn end_all_before(&self, account: Uuid, number: u64) {
-        self.known.shelf.end_all(account, Some(number));
+    /// Answers with those that were at hand.
+    pub fn end_all_before(&self, account: Uuid, number: u64) -> Vec<Arc<LiveSession>> {
+        self.known.shelf.end_all(account, Some(number))
     }
 
     /// The account is now so: on this gateway from now on.

@@ -44,6 +44,7 @@ pub enum Known {
     KeepAlive,
     Origin,
     Other,
+    ProxyAuthorization,
     ProxyConnection,
     SecFetchMode,
     SecFetchSite,
@@ -325,6 +326,7 @@ fn known(name: &[u8]) -> Known {
             (b"sec-fetch-site", Known::SecFetchSite)
         }
         (14, b's') => (b"sec-fetch-mode", Known::SecFetchMode),
+        (19, b'p') => (b"proxy-authorization", Known::ProxyAuthorization),
         (16, b'p') => (b"proxy-connection", Known::ProxyConnection),
         (17, b't') => (b"transfer-encoding", Known::TransferEncoding),
         _ => return Known::Other,
