@@ -1,7 +1,13 @@
 //! One line for each request: who asked what, which way it went, how it ended. No query,
 //! no credential, no field but those named here.
 
-use super::{authenticate::Identity, exchange::Done, http1::head::Head, pipeline::Request, worker::Worker};
+use super::{
+    authenticate::Identity,
+    exchange::Done,
+    http1::head::{Head, Span},
+    pipeline::Request,
+    worker::Worker,
+};
 use crate::{
     clock::UnixMillis,
     snapshot::Route,
@@ -12,10 +18,12 @@ use std::{cell::RefCell, net::IpAddr, time::Duration};
 /// Lines are handed on when they come to so many bytes, and ten times a second.
 const BATCH: usize = 32 * 1024;
 
-/// What is known of a request; filled in as it becomes known.
+/// What is known of a request; filled in as it becomes known. Without an access log only
+/// the id is kept.
 pub struct Entry {
     /// The request's id.
     pub id: String,
+    wanted: bool,
     now: Option<UnixMillis>,
     client: IpAddr,
     method: String,
@@ -26,16 +34,24 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Of a head that may yet turn out not to be understood.
-    pub fn new(head: &Head, bytes: &[u8], peer: IpAddr) -> Self {
-        let method = bytes.get(..0).map(|_| head.method.of_buffer(bytes)).unwrap_or_default();
+    /// Of a head that may yet turn out not to be understood: host and path as they were sent.
+    pub fn new(head: &Head, bytes: &[u8], peer: IpAddr, log: &AccessLog) -> Self {
+        let wanted = log.logger.is_some();
+        let text = |span: Span| {
+            if wanted { String::from_utf8_lossy(span.of_buffer(bytes)).into_owned() } else { String::new() }
+        };
+        let mut path = text(head.target);
+        // Neither a query nor the userinfo of a URL belongs in a log.
+        let end = if path.starts_with('/') { path.find('?').unwrap_or(path.len()) } else { 0 };
+        path.truncate(end);
         Self {
             id: String::new(),
+            wanted,
             now: None,
             client: peer,
-            method: String::from_utf8_lossy(method).into_owned(),
-            host: String::new(),
-            path: String::new(),
+            method: text(head.method),
+            host: text(head.host),
+            path,
             route: None,
             user: None,
         }
@@ -43,17 +59,21 @@ impl Entry {
 
     /// Host, path and client are known.
     pub fn understood(&mut self, request: &Request<'_>) {
-        self.id.clone_from(&request.id);
-        self.now = Some(request.now);
-        self.client = request.origin.client;
-        self.host = request.host.to_text();
-        self.path.clone_from(&request.path);
+        if self.wanted {
+            self.id.clone_from(&request.id);
+            self.now = Some(request.now);
+            self.client = request.origin.client;
+            self.host = request.host.to_text();
+            self.path.clone_from(&request.path);
+        }
     }
 
     /// The route is known, and who asked.
     pub fn routed(&mut self, route: &Route, identity: Option<&Identity>) {
-        self.route = Some(route.id.clone());
-        self.user = identity.map(|i| i.account.public_name());
+        if self.wanted {
+            self.route = Some(route.id.clone());
+            self.user = identity.map(|i| i.account.public_name());
+        }
     }
 }
 

@@ -113,7 +113,8 @@ async fn by_token(worker: &Worker, text: &str, now: UnixMillis) -> Result<Identi
         }
     };
     let identity = session.and_then(|s| live(s, false, now)).ok_or(Code::InvalidToken)?;
-    if identity.account.uuid.to_string() == sid.1 { Ok(identity) } else { Err(Code::InvalidToken.into()) }
+    let same = *identity.account.uuid.hyphenated().encode_lower(&mut [0; 36]) == *sid.1;
+    if same { Ok(identity) } else { Err(Code::InvalidToken.into()) }
 }
 
 /// The `sid` and `sub` of a token whose signature holds, from this worker's memory or by verifying it.

@@ -64,7 +64,7 @@ async fn one_request(client: &mut Client<'_>, peer_text: &str, worker: &Rc<Worke
     let Client { reader, writer, watch, input, head, peer } = client;
     let mut wire = Wire { reader, writer, watch };
     let bytes = &input[..head.len];
-    let mut entry = Entry::new(head, bytes, *peer);
+    let mut entry = Entry::new(head, bytes, *peer, &worker.log);
     let done = match Request::understand(head, bytes, (*peer, peer_text), worker, &snapshot) {
         Ok(request) => {
             entry.understood(&request);
@@ -176,7 +176,7 @@ async fn refuse_head(client: &mut Client<'_>, bad: BadHead, worker: &Worker) {
         BadHead::Expectation => Code::ExpectationFailed.into(),
         BadHead::TooLarge => Code::HeadersTooLarge.into(),
     };
-    let mut entry = Entry::unread(client.peer);
+    let mut entry = Entry::new(&Head::default(), b"", client.peer, &worker.log);
     entry.id = worker.next_request_id();
     let answer = refuse::problem(&problem, false, &entry.id, worker);
     let mut out = worker.buffers.take();
@@ -201,10 +201,4 @@ async fn linger(client: &mut Client<'_>) {
         }
     }
     client.watch.disarm();
-}
-
-impl Entry {
-    fn unread(peer: IpAddr) -> Self {
-        Self::new(&Head::default(), b"", peer)
-    }
 }

@@ -57,6 +57,8 @@ pub const MAX_VALUE: usize = 8 * 1024;
 /// Names that no client may send.
 pub struct Protected {
     names: HashSet<Vec<u8>>,
+    /// First bytes, folded, of everything that is covered: most names need no second look.
+    begins: [bool; 256],
 }
 
 impl Protected {
@@ -64,11 +66,22 @@ impl Protected {
     pub fn new<'a>(sets: impl Iterator<Item = &'a HeaderSet>, strip: &[String], assertion: &str) -> Self {
         let configured = sets.flat_map(|set| set.headers.iter().map(|h| h.name.as_str()));
         let more = strip.iter().map(String::as_str).chain([assertion]).chain(NAMES.iter().copied());
-        Self { names: configured.chain(more).map(|n| n.bytes().map(fold_byte).collect()).collect() }
+        let names: HashSet<Vec<u8>> =
+            configured.chain(more).map(|n| n.bytes().map(fold_byte).collect()).collect();
+        let mut begins = [false; 256];
+        for name in names.iter().map(Vec::as_slice).chain(FAMILIES.iter().map(|f| f.as_bytes())) {
+            if let Some(first) = name.first() {
+                begins[usize::from(*first)] = true;
+            }
+        }
+        Self { names, begins }
     }
 
     /// Whether a client's field of this name is removed.
     pub fn covers(&self, name: &[u8]) -> bool {
+        if !name.first().is_some_and(|first| self.begins[usize::from(fold_byte(*first))]) {
+            return false;
+        }
         let mut room = [0; FOLD];
         let length = name.len().min(FOLD);
         for (to, from) in room.iter_mut().zip(name) {

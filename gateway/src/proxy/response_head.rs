@@ -30,6 +30,7 @@ pub fn write(
     status_line(out, head.status);
     let private = job.permit.identity().is_some() && !job.route.shared_cache;
     let mut cache_control = false;
+    let named = head.values(input, "connection").flat_map(tokens).any(|t| !is_usual_connection(t));
     for (name, value) in &head.fields {
         let (name, value) = (&input[name.clone()], &input[value.clone()]);
         match kind(name) {
@@ -41,7 +42,7 @@ pub fn write(
                 cache_control = true;
                 field(out, name, &private_cache(value));
             }
-            _ if is_named_by_connection(head, input, name) => {}
+            _ if named && is_named_by_connection(head, input, name) => {}
             _ => field(out, name, value),
         }
     }
@@ -84,6 +85,11 @@ fn kind(name: &[u8]) -> Kind {
         18 if is("proxy-authenticate") => Kind::Hop,
         _ => Kind::Other,
     }
+}
+
+/// What `Connection` usually says names no field.
+fn is_usual_connection(token: &[u8]) -> bool {
+    token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive")
 }
 
 fn is_named_by_connection(head: &ResponseHead, input: &[u8], name: &[u8]) -> bool {

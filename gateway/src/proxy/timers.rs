@@ -22,6 +22,9 @@ pub struct Elapsed;
 /// All watches of one worker.
 pub struct Timers {
     started: Instant,
+    /// Milliseconds since the worker started, as of the last tick or the last new watch:
+    /// exact enough for limits that fire a tick late anyway, and free to read.
+    coarse: Cell<u64>,
     watches: RefCell<Vec<Option<Rc<Slot>>>>,
     free: RefCell<Vec<usize>>,
     first: Notify,
@@ -56,6 +59,7 @@ impl Timers {
     pub fn new() -> Rc<Self> {
         Rc::new(Self {
             started: Instant::now(),
+            coarse: Cell::new(1),
             watches: RefCell::default(),
             free: RefCell::default(),
             first: Notify::new(),
@@ -65,6 +69,7 @@ impl Timers {
     /// One more.
     pub fn watch(self: &Rc<Self>) -> Watch {
         let slot = Rc::new(Slot::default());
+        self.look_at_clock();
         let mut watches = self.watches.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or(watches.len());
         if index == watches.len() {
@@ -82,6 +87,7 @@ impl Timers {
                 self.first.notified().await;
             }
             tokio::time::sleep(TICK).await;
+            self.look_at_clock();
             let now = self.now();
             for slot in self.watches.borrow().iter().flatten() {
                 let deadline = slot.deadline.get();
@@ -103,8 +109,13 @@ impl Timers {
     }
 
     /// From 1 on, so that a deadline of 1 has always passed.
+    fn look_at_clock(&self) {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.coarse.set(elapsed + 1);
+    }
+
     fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+        self.coarse.get()
     }
 }
 
@@ -112,7 +123,7 @@ impl Watch {
     /// From now on, [`guard`](Self::guard) lasts so long at most.
     pub fn arm(&self, limit: Duration) {
         let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        self.slot.deadline.set(self.timers.now().saturating_add(limit).max(1));
+        self.slot.deadline.set(self.timers.now().saturating_add(limit));
     }
 
     /// Without a limit again.

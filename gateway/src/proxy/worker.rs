@@ -22,6 +22,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use std::{
     cell::{Cell, RefCell},
+    io,
     rc::Rc,
     sync::{
         Arc,
@@ -31,9 +32,8 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    runtime::Handle,
+    runtime::{Builder, Handle, LocalOptions},
     sync::{Notify, mpsc},
-    task::LocalSet,
 };
 
 /// Kept buffers of a worker, and the size that a buffer begins with.
@@ -153,7 +153,13 @@ impl Worker {
     pub(super) fn next_request_id(&self) -> String {
         let (prefix, counter) = &self.ids;
         counter.set(counter.get() + 1);
-        format!("{prefix:016x}{:08x}", counter.get())
+        let mut id = String::with_capacity(24);
+        for nibble in
+            (0..16).rev().map(|n| prefix >> (4 * n)).chain((0..8).rev().map(|n| counter.get() >> (4 * n)))
+        {
+            id.push(char::from_digit((nibble & 15) as u32, 16).unwrap_or('0'));
+        }
+        id
     }
 
     /// The `Date` of an answer of ours (RFC 9110 §6.6.1), made once a second.
@@ -282,7 +288,7 @@ pub struct Workers {
 }
 
 /// Starts one worker for each set of listeners.
-pub fn start(plane: &Plane, listeners: Listeners) -> std::io::Result<Workers> {
+pub fn start(plane: &Plane, listeners: Listeners) -> io::Result<Workers> {
     let admission = Arc::new(Admission::new(&plane.snapshot.load().limits));
     let cutoff = Arc::new(Cutoff::default());
     let (done, ended) = mpsc::unbounded_channel();
@@ -292,12 +298,19 @@ pub fn start(plane: &Plane, listeners: Listeners) -> std::io::Result<Workers> {
         stops.push(stop.clone());
         let (plane, admission, cutoff, done) =
             (plane.clone(), admission.clone(), cutoff.clone(), done.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (started, waits) = std::sync::mpsc::channel();
         std::thread::Builder::new().name(format!("data-{index}")).spawn(move || {
-            let worker = Worker::new(plane, stop);
-            LocalSet::new().block_on(&runtime, worker.run(listeners, admission, cutoff));
+            // A local runtime is tied to its thread, so it is made there.
+            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            let _ = started.send(Ok(()));
+            runtime.block_on(Worker::new(plane, stop).run(listeners, admission, cutoff));
             let _ = done.send(());
         })?;
+        waits.recv().map_err(io::Error::other)??;
     }
     Ok(Workers { stops, cutoff, ended })
 }
