@@ -10,6 +10,7 @@
 
 mod accounts;
 mod address;
+mod appearance;
 mod assertion;
 mod endpoints;
 mod environment;
@@ -39,6 +40,7 @@ mod unbuilt;
 mod upstreams;
 
 pub use accounts::Accounts;
+pub use appearance::{Logo, Template};
 pub use assertion::Assertion;
 pub use endpoints::Endpoints;
 pub use identity_headers::HeaderTable;

@@ -143,7 +143,7 @@ fn check_tables(root: &Table, book: &mut Book<'_>) {
 fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<'_>) -> Config {
     let server = server::read(root, book);
     let (strategies, settings_places) = strategies::read(root, book);
-    let login = login::read(root, &strategies, book);
+    let login = login::read(root, &strategies, around, book);
     let upstreams = upstreams::read(root, book);
     let endpoints = endpoints::read(root, book);
     let routes = routes::read(root, &upstreams, &endpoints, book);

@@ -1,6 +1,13 @@
-//! `[login]`: the default strategy and what the pages say.
+//! `[login]`: the default strategy, and what the pages say and look like.
 
-use crate::{problem::Book, section::Section, strategies, tree::Table};
+use crate::{
+    appearance::{self, Logo, Template},
+    load::Surroundings,
+    problem::Book,
+    section::Section,
+    strategies,
+    tree::Table,
+};
 
 /// `[login]`
 #[derive(Clone, Debug)]
@@ -9,13 +16,22 @@ pub struct Login {
     pub default: Option<String>,
     /// What the pages call the site.
     pub title: String,
+    /// Pages that replace the built-in ones.
+    pub templates: Vec<Template>,
+    /// Shown in place of the built-in mark.
+    pub logo: Option<Logo>,
 }
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] = &["default", "title"];
+pub(crate) const KEYS: &[&str] = &["default", "title", "logo", "templates"];
 
 /// Reads the table.
-pub(crate) fn read(root: &Table, strategies: &[strategies::Strategy], book: &mut Book<'_>) -> Login {
+pub(crate) fn read(
+    root: &Table,
+    strategies: &[strategies::Strategy],
+    around: &Surroundings<'_>,
+    book: &mut Book<'_>,
+) -> Login {
     let table = Section::open(root, "login", KEYS, book);
     let default = match table.field("default") {
         Some(field) => strategies::named(field, strategies, book),
@@ -32,5 +48,13 @@ pub(crate) fn read(root: &Table, strategies: &[strategies::Strategy], book: &mut
         );
     }
     let title = table.field("title").and_then(|field| field.text(book));
-    Login { default, title: title.unwrap_or_else(|| "Portcullis".to_owned()) }
+    Login {
+        default,
+        title: title.unwrap_or_else(|| "Portcullis".to_owned()),
+        templates: table
+            .field("templates")
+            .map(|field| appearance::templates(field, around, book))
+            .unwrap_or_default(),
+        logo: table.field("logo").and_then(|field| appearance::logo(field, around, book)),
+    }
 }

@@ -10,7 +10,6 @@ const TABLES: &[(&str, &str)] =
 const KEYS: &[(&str, &[&str])] = &[
     ("", &["include"]),
     ("server", &["tls", "origins"]),
-    ("login", &["logo", "templates"]),
     ("token", &["trusted", "secret", "refresh_lifetime", "refresh_idle", "refresh_grace", "rotate"]),
     (
         "accounts",

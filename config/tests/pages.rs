@@ -65,8 +65,10 @@ fn every_quoted_configuration_loads() {
         let whole =
             if text.contains("[[routes]]") { text.clone() } else { format!("{}\n{text}", quickstart()) };
         if let Err(problems) = parse(&whole, Path::new("quoted.toml"), &[]) {
-            let messages: Vec<_> = problems.iter().map(|p| &p.message).collect();
-            panic!("{page}:{line}: {messages:?}");
+            // The files that a page names are the reader's.
+            let here = |message: &str| message.ends_with("No such file or directory (os error 2)");
+            let messages: Vec<_> = problems.iter().map(|p| &p.message).filter(|m| !here(m)).collect();
+            assert!(messages.is_empty(), "{page}:{line}: {messages:?}");
         }
     }
 }

@@ -136,7 +136,7 @@ impl Problem {
     /// The whole answer: a page when there are `pages` to show it on, else the document.
     pub fn response(&self, pages: Option<&Pages>, request_id: &str) -> Response<Bytes> {
         let mut response = match pages {
-            Some(pages) => reply::page(self.code.status(), pages.problem(self, request_id)),
+            Some(pages) => reply::page(pages, self.code.status(), pages.problem(self, request_id)),
             None => self.document(request_id),
         };
         for (name, value) in self.fields() {

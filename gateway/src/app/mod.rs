@@ -135,7 +135,7 @@ impl Ready {
         let sessions = Arc::new(Sessions::new(store.clone(), config.session.idle, Handle::current()));
         let feed = Feed::new(store.clone(), sessions.clone(), tokens.clone(), clock.clone()).await;
         let feed = Following::start(feed.map_err(stuck)?);
-        let pages = Arc::new(Pages::new(&config));
+        let pages = Arc::new(Pages::new(&config).map_err(Failed::Configuration)?);
         let control = Arc::new(Control {
             config: config.clone(),
             store: store.clone(),

@@ -6,7 +6,7 @@ use super::{
     block_on, configuration,
     output::{Done, note, result, safe},
 };
-use crate::{clock::Clock, random::Random, registry::Registry, telemetry};
+use crate::{clock::Clock, pages::Pages, random::Random, registry::Registry, telemetry};
 use portcullis_config::{Config, Problem};
 use portcullis_plugin_api::Host;
 use serde_json::json;
@@ -42,6 +42,7 @@ pub(super) fn run(arguments: &Check) -> Done {
 async fn start(config: &Config) -> Result<(), Vec<Problem>> {
     let host = Host { random: Random::system().shared(), cores: config.server.threads };
     let registry = Registry::start(config, host).await?;
+    Pages::new(config)?;
     let failed = registry.list().iter().filter_map(|one| {
         let message = format!("[strategies.{}] does not start: {}", one.id(), one.failure()?);
         Some(Problem { place: config.file.display().to_string(), message, help: None })

@@ -1,7 +1,7 @@
 //! Answers of endpoints. `Cache-Control: no-store` comes at the end, for all that say
 //! nothing else.
 
-use crate::pages;
+use crate::pages::Pages;
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
@@ -26,11 +26,14 @@ pub(crate) fn json_api(value: &Value) -> Reply {
 }
 
 /// A page, with the header fields that every page has.
-pub(crate) fn page(status: u16, html: String) -> Reply {
+pub(crate) fn page(pages: &Pages, status: u16, html: String) -> Reply {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut reply = typed(status, "text/html; charset=utf-8", html);
-    for (name, value) in pages::FIELDS {
-        reply.headers_mut().insert(*name, HeaderValue::from_static(value));
+    for (name, value) in pages.fields() {
+        // The policy is made of what a field may have.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            reply.headers_mut().insert(name, value);
+        }
     }
     reply
 }

@@ -71,7 +71,7 @@ impl Gateway {
             registry: Registry::start(&config, host).await.unwrap(),
             tokens: Arc::new(tokens.unwrap()),
             sessions: Arc::new(sessions),
-            pages: Arc::new(Pages::new(&config)),
+            pages: Arc::new(Pages::new(&config).unwrap()),
             config,
             store,
             clock,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let global = ask.query("global").as_deref() == Some("true");
     if ask.method() == Method::GET && !ask.is_own() {
-        return Ok(reply::page(200, ask.control.pages.sign_out(global)));
+        return Ok(reply::page(&ask.control.pages, 200, ask.control.pages.sign_out(global)));
     }
     let presented = presented(ask).await?;
     for session in presented.sessions() {

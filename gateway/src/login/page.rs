@@ -32,7 +32,7 @@ pub(crate) async fn all(ask: &Ask<'_>) -> Result<Reply, Problem> {
     };
     let error = error.as_ref().map(|problem| problem.text());
     let shown = instance.as_ref().map(Instance::id);
-    Ok(reply::page(200, render(ask, shown, form.as_ref(), &to, "", error)))
+    Ok(reply::page(&ask.control.pages, 200, render(ask, shown, form.as_ref(), &to, "", error)))
 }
 
 /// `GET {login}/:strategy`: its form as a page, or as `next` for machines.
@@ -42,7 +42,7 @@ pub(crate) async fn one(ask: &Ask<'_>, strategy: &Instance) -> Result<Reply, Pro
         return Ok(super::answer::next(&form));
     }
     let to = asked_in_query(ask);
-    Ok(reply::page(200, render(ask, Some(strategy.id()), Some(&form), &to, "", None)))
+    Ok(reply::page(&ask.control.pages, 200, render(ask, Some(strategy.id()), Some(&form), &to, "", None)))
 }
 
 /// The page again after a failure: its message, what was typed but for secrets, and the
@@ -53,7 +53,7 @@ pub(super) async fn again(ask: &Ask<'_>, strategy: &Instance, body: &Body, probl
     let typed = names.iter().find_map(|name| body.fields.get(name)?.as_str()).unwrap_or_default();
     let to = asked::return_to(ask, body);
     let html = render(ask, Some(strategy.id()), form.as_ref(), &to, typed, Some(problem.text()));
-    let mut answer = reply::page(problem.code.status(), html);
+    let mut answer = reply::page(&ask.control.pages, problem.code.status(), html);
     for (name, value) in problem.fields() {
         if let Ok(value) = HeaderValue::from_str(&value) {
             answer.headers_mut().insert(HeaderName::from_static(name), value);

@@ -1,23 +1,23 @@
 //! Everything a browser is shown: login, chooser, denial, errors. Rendered on the
 //! server, without scripts and without anything from a third party.
 //!
-//! `templates/` the pages and their one style sheet.
+//! `templates/` the built-in pages and their one style sheet · `templates.rs` those that
+//! are in use · `trial.rs` shows an operator's faults before anybody meets them.
+
+mod templates;
+mod trial;
 
 use crate::problem::{Code, Problem};
-use minijinja::{Environment, Output, State, Value, context};
-use portcullis_config::{Config, Endpoints};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use minijinja::{Value, context};
+use portcullis_config::{Config, Endpoints, Logo};
 use portcullis_plugin_api::{Field, FieldKind, Form};
-use std::fmt::Write;
+use templates::Templates;
 
-/// Header fields of every page: a strict policy, no framing, no sniffing, no referrer
-/// to others, no storing. The hash is that of the style sheet, which stands in the page
-/// so that a page is one request; a test says when it has changed.
-pub const FIELDS: &[(&str, &str)] = &[
-    (
-        "content-security-policy",
-        "default-src 'none'; style-src 'sha256-Hv2hiGwgYau+rfuWCzRMhuL/VgwDKZu3iQnklIyRpPM='; \
-         form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    ),
+/// Header fields of every page beside its policy: no framing, no sniffing, no referrer to
+/// others, no storing.
+const FIELDS: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "same-origin"),
@@ -25,19 +25,12 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),
 ];
 
-const STYLE: &str = include_str!("templates/style.css");
-
-const TEMPLATES: &[(&str, &str)] = &[
-    ("layout.html", include_str!("templates/layout.html")),
-    ("login.html", include_str!("templates/login.html")),
-    ("problem.html", include_str!("templates/problem.html")),
-    ("sign_out.html", include_str!("templates/sign_out.html")),
-];
-
 /// The templates, ready to render.
 pub struct Pages {
-    templates: Environment<'static>,
+    templates: Templates,
+    policy: String,
     title: String,
+    logo: Option<String>,
     endpoints: Endpoints,
 }
 
@@ -68,46 +61,71 @@ pub struct Other {
 }
 
 impl Pages {
-    /// The built-in pages, under the title of the configuration.
-    pub fn new(config: &Config) -> Self {
-        let templates = environment();
-        Self { templates, title: config.login.title.clone(), endpoints: config.endpoints.clone() }
+    /// The pages of the configuration: the built-in ones, those of `[login] templates`
+    /// over them, each rendered once; or what is wrong with those.
+    pub fn new(config: &Config) -> Result<Self, Vec<portcullis_config::Problem>> {
+        let login = &config.login;
+        let templates = Templates::new(&login.templates).map_err(|problem| vec![problem])?;
+        let pages = Self {
+            policy: policy(templates.style(), login.logo.is_some()),
+            templates,
+            title: login.title.clone(),
+            logo: login.logo.as_ref().map(data_url),
+            endpoints: config.endpoints.clone(),
+        };
+        let problems = pages.trial();
+        if problems.is_empty() { Ok(pages) } else { Err(problems) }
+    }
+
+    /// Header fields of every page.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let policy = [("content-security-policy", self.policy.as_str())];
+        policy.into_iter().chain(FIELDS.iter().copied())
     }
 
     /// The login or, without a form, the choice of one.
     pub fn login(&self, view: &LoginView<'_>) -> String {
+        self.render("login.html", self.login_context(view))
+    }
+
+    fn login_context(&self, view: &LoginView<'_>) -> Value {
         let fields = view.form.map(|form| fields(form, view)).unwrap_or_default();
         let others: Vec<Value> =
             view.others.iter().map(|other| context! { url => &other.url, title => &other.title }).collect();
         let heading = if fields.is_empty() { "Choose how to sign in" } else { "Sign in" };
-        self.render(
-            "login.html",
-            context! {
-                heading,
-                action => &view.action,
-                message => view.form.and_then(|form| form.message.as_deref()),
-                fields,
-                others,
-                return_to => view.return_to,
-                error => view.error,
-                request_id => view.request_id,
-            },
-        )
+        context! {
+            heading,
+            action => &view.action,
+            message => view.form.and_then(|form| form.message.as_deref()),
+            fields,
+            others,
+            return_to => view.return_to,
+            error => view.error,
+            request_id => view.request_id,
+        }
     }
 
     /// A refusal or an error, with its request id.
     pub fn problem(&self, problem: &Problem, request_id: &str) -> String {
+        self.render("problem.html", self.problem_context(problem, request_id))
+    }
+
+    fn problem_context(&self, problem: &Problem, request_id: &str) -> Value {
         let (link, label) = self.way_on(problem);
         let title = problem.code.title();
         let text = Some(problem.text()).filter(|text| *text != title);
         let status = problem.code.status();
-        self.render("problem.html", context! { heading => title, text, status, request_id, link, label })
+        context! { heading => title, text, status, request_id, link, label }
     }
 
     /// Asks whether to sign out: the answer to a link on somebody else's page.
     pub fn sign_out(&self, global: bool) -> String {
+        self.render("sign_out.html", self.sign_out_context(global))
+    }
+
+    fn sign_out_context(&self, global: bool) -> Value {
         let action = format!("{}{}", self.endpoints.logout, if global { "?global=true" } else { "" });
-        self.render("sign_out.html", context! { heading => "Sign out?", action, global })
+        context! { heading => "Sign out?", action, global }
     }
 
     /// What a person can do next.
@@ -128,47 +146,40 @@ impl Pages {
         }
     }
 
+    /// An operator's template that fails for this page after all gives way to ours: nobody
+    /// is locked out by it.
     fn render(&self, name: &str, page: Value) -> String {
-        let common =
-            context! { site => &self.title, style => Value::from_safe_string(STYLE.to_owned()), ..page };
-        let rendered = self.templates.get_template(name).and_then(|template| template.render(common));
-        rendered.unwrap_or_else(|error| {
+        let all = self.context(page);
+        let rendered = self.templates.render(name, &all).or_else(|error| {
             tracing::error!(template = name, error = %error, "a page could not be rendered");
+            Templates::built_in().render(name, &all)
+        });
+        rendered.unwrap_or_else(|error| {
+            tracing::error!(template = name, error = %error, "a built-in page could not be rendered");
             "<!doctype html><html lang=\"en\"><title>Error</title><p>This page could not be shown.".into()
         })
     }
+
+    fn context(&self, page: Value) -> Value {
+        let style = Value::from_safe_string(self.templates.style().to_owned());
+        context! { site => &self.title, logo => &self.logo, style, ..page }
+    }
 }
 
-fn environment() -> Environment<'static> {
-    let mut templates = Environment::new();
-    templates.set_formatter(escaped);
-    for (name, source) in TEMPLATES {
-        templates.add_template(name, source).expect("the built-in templates are tested");
-    }
-    templates
+/// Nothing runs, nothing is fetched, nothing is framed, and forms come back to us. The one
+/// style sheet stands in the page, so that a page is one request, and is known by its
+/// hash; the logo, if there is one, stands there too.
+fn policy(style: &str, logo: bool) -> String {
+    let hash = STANDARD.encode(digest(&SHA256, style.as_bytes()));
+    let images = if logo { "img-src data:; " } else { "" };
+    format!(
+        "default-src 'none'; {images}style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; \
+         base-uri 'none'"
+    )
 }
 
-/// Every value is text, whatever the file is called, unless it is our own style sheet.
-/// Paths keep their slashes, so that a page's source reads as it works.
-fn escaped(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
-    if value.is_undefined() || value.is_none() {
-        return Ok(());
-    }
-    let text = value.to_string();
-    if value.is_safe() {
-        return Ok(out.write_str(&text)?);
-    }
-    for c in text.chars() {
-        match c {
-            '&' => out.write_str("&amp;")?,
-            '<' => out.write_str("&lt;")?,
-            '>' => out.write_str("&gt;")?,
-            '"' => out.write_str("&quot;")?,
-            '\'' => out.write_str("&#39;")?,
-            other => out.write_char(other)?,
-        }
-    }
-    Ok(())
+fn data_url(logo: &Logo) -> String {
+    format!("data:{};base64,{}", logo.content_type, STANDARD.encode(&logo.bytes))
 }
 
 fn fields(form: &Form, view: &LoginView<'_>) -> Vec<Value> {

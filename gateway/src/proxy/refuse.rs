@@ -4,7 +4,6 @@
 use super::http1::head::{Head, Known};
 use super::{answer::Answer, pipeline::Request, worker::Worker};
 use crate::{
-    pages,
     problem::{Code, Problem, is_navigation},
     snapshot::Snapshot,
 };
@@ -62,7 +61,7 @@ pub fn problem(problem: &Problem, navigation: bool, id: &str, worker: &Worker) -
     if !navigation {
         return answer.body("application/problem+json", problem.json(id));
     }
-    for (name, value) in pages::FIELDS.iter().filter(|(name, _)| *name != "cache-control") {
+    for (name, value) in worker.pages.fields().filter(|(name, _)| *name != "cache-control") {
         answer = answer.field(name, value);
     }
     answer.body("text/html; charset=utf-8", worker.pages.problem(problem, id).into_bytes())

@@ -1,0 +1,59 @@
+//! Every page is rendered once before it is used, so that a fault in an operator's
+//! template is a problem of the configuration and not of whoever wants to sign in.
+
+use super::{LoginView, Other, Pages};
+use crate::problem::Code;
+use minijinja::{Value, context};
+use portcullis_config::Problem;
+use portcullis_plugin_api::{Field, FieldKind, Form};
+
+impl Pages {
+    /// What is wrong with the templates, each fault once.
+    pub(super) fn trial(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (name, page) in self.samples() {
+            if let Err(error) = self.templates.render(name, &self.context(page)) {
+                let problem = self.templates.problem(name, &error);
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+        }
+        problems
+    }
+
+    /// Each page in each shape: with and without what may be absent.
+    fn samples(&self) -> Vec<(&'static str, Value)> {
+        let form = form();
+        let mut samples = Vec::new();
+        for (form, others, error) in
+            [(Some(&form), 0, None), (Some(&form), 1, Some("No")), (None, 2, None), (None, 0, Some("No"))]
+        {
+            let other = |_| Other { url: "/login/x".into(), title: "X".into() };
+            let view = LoginView {
+                action: "/login/x".into(),
+                form,
+                others: (0..others).map(other).collect(),
+                return_to: "/",
+                typed: "",
+                error,
+                request_id: "0",
+            };
+            samples.push(("login.html", self.login_context(&view)));
+        }
+        for code in [Code::LoginRequired, Code::Internal] {
+            samples.push(("problem.html", self.problem_context(&code.into(), "0")));
+        }
+        for global in [false, true] {
+            samples.push(("sign_out.html", self.sign_out_context(global)));
+        }
+        samples.push(("layout.html", context! { heading => "" }));
+        samples
+    }
+}
+
+fn form() -> Form {
+    let field = |name: &str, kind| Field { name: name.into(), kind, label: name.into(), required: true };
+    let fields = vec![field("username", FieldKind::Username), field("password", FieldKind::Password)];
+    Form { fields, message: Some("Hello".into()) }
+}
