@@ -40,9 +40,9 @@ impl Told<'_> {
             "Portcullis demo: a gateway with a login before an application that says what it receives.\n\
              \n  URL       {url}\n  name      {name}\n  password  {password}\n\
              \nOpen the URL in a browser, or sign in, call the application, and be refused without a login:\n\
-             \n  curl -s -c {jar} -H 'Content-Type: application/json' -d '{{\"username\":\"{name}\",\"password\":\"{password}\"}}' {url}/login\
+             \n  curl -s -w '\\n' -c {jar} -H 'Content-Type: application/json' -d '{{\"username\":\"{name}\",\"password\":\"{password}\"}}' {url}/login\
              \n  curl -s -b {jar} {url}/hello\
-             \n  curl -i {url}/hello\n\
+             \n  curl -s -i -w '\\n' {url}/hello\n\
              \n{after}"
         )
     }
