@@ -28,6 +28,7 @@ mod problem;
 #[cfg(test)]
 mod reference;
 mod routes;
+mod schema;
 mod secret;
 mod section;
 mod server;
@@ -52,6 +53,7 @@ pub use login::Login;
 pub use policy::Policy;
 pub use problem::Problem;
 pub use routes::{AssertionMode, Route, RoutePath};
+pub use schema::schema;
 pub use secret::Secret;
 pub use server::{PublicUrl, Server};
 pub use session::{SameSite, Session};

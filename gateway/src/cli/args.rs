@@ -21,10 +21,22 @@ pub(super) enum Verb {
     Check(Check),
     /// Make and manage accounts
     User(User),
+    /// See who is signed in, and end sessions
+    Session(Session),
     /// The configured ways to sign in
     Strategy(Strategy),
     /// Read a password from stdin, or ask for one, and print its argon2id hash
     HashPassword,
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print what a shell completes: `portcullis completions bash > /etc/bash_completion.d/portcullis`
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page: `portcullis man | man -l -`
+    Man,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -75,6 +87,40 @@ pub(super) enum StrategyVerb {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct Session {
+    #[command(flatten)]
+    pub(super) file: File,
+    #[command(subcommand)]
+    pub(super) verb: SessionVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionVerb {
+    /// The live sessions, the newest first
+    List {
+        /// Those of this account alone
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// End one session, or all of an account; a gateway that runs knows within a second
+    Revoke(SessionRevoke),
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(super) struct SessionRevoke {
+    /// Its name, as `session list` shows it
+    #[arg(value_name = "SID")]
+    pub(super) sid: Option<String>,
+    /// All sessions of this account
+    #[arg(long, value_name = "NAME")]
+    pub(super) account: Option<String>,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct User {
     #[command(flatten)]
     pub(super) file: File,
@@ -96,22 +142,37 @@ pub(super) enum UserVerb {
     Passwd(UserPasswd),
     /// One account
     Show {
+        /// The account's name
         name: String,
         /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
     /// Close an account: it signs in nowhere and all its sessions end
-    Disable { name: String },
+    Disable {
+        /// The account's name
+        name: String,
+    },
     /// Open it again
-    Enable { name: String },
+    Enable {
+        /// The account's name
+        name: String,
+    },
     /// Lift the locks that failed logins have put on an account
-    Unlock { name: String },
+    Unlock {
+        /// The account's name
+        name: String,
+    },
     /// Remove an account with its credentials and sessions
-    Delete { name: String },
+    Delete {
+        /// The account's name
+        name: String,
+    },
     /// Replace an account's roles by these; without any, it has none
     Roles {
+        /// The account's name
         name: String,
+        /// All roles that it has from now on
         #[arg(value_name = "ROLE")]
         roles: Vec<String>,
     },
@@ -119,6 +180,7 @@ pub(super) enum UserVerb {
 
 #[derive(Args, Debug)]
 pub(super) struct UserAdd {
+    /// Its name: 1 to 64 of a-z 0-9 . _ - + @, or its own e-mail address
     pub(super) name: String,
     /// Its e-mail address, which counts as verified
     #[arg(long, value_name = "ADDRESS")]
@@ -135,10 +197,14 @@ pub(super) struct UserAdd {
     /// Read a hash of the password (a PHC string, see `hash-password`) from stdin
     #[arg(long, conflicts_with = "password_stdin")]
     pub(super) password_hash_stdin: bool,
+    /// Print a JSON object: uuid and name
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct UserPasswd {
+    /// The account's name
     pub(super) name: String,
     /// The strategy that keeps the password [default: as for `user add`]
     #[arg(long, value_name = "ID")]

@@ -5,6 +5,7 @@ use super::{
     args::Check,
     block_on, configuration,
     output::{Done, note, result, safe},
+    progress,
 };
 use crate::{clock::Clock, pages::Pages, random::Random, registry::Registry, telemetry};
 use portcullis_config::{Config, Problem};
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: &Check) -> Done {
 /// reason fails the check too, though `serve` would run without it.
 async fn start(config: &Config) -> Result<(), Vec<Problem>> {
     let host = Host { random: Random::system().shared(), cores: config.server.threads };
-    let registry = Registry::start(config, host).await?;
+    let registry = progress::during("starting the strategies", Registry::start(config, host)).await?;
     Pages::new(config)?;
     let failed = registry.list().iter().filter_map(|one| {
         let message = format!("[strategies.{}] does not start: {}", one.id(), one.failure()?);

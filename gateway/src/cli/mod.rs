@@ -2,17 +2,24 @@
 //! goes to stdout, everything else to stderr; 0 is done, 1 refused or invalid, 2 usage.
 //!
 //! `args.rs` what may be typed · `configuration.rs` finding and reading the file ·
-//! `password.rs` from a prompt or stdin · `output.rs` words out.
+//! `password.rs` from a prompt or stdin · `output.rs` words out, `style.rs` their colours,
+//! `progress.rs` words while one waits.
 
 mod args;
 mod check;
+mod completions;
 mod configuration;
 mod demo;
 mod hash_password;
+mod man;
 mod output;
 mod password;
+mod progress;
+mod schema;
 mod serve;
+mod session;
 mod strategy;
+mod style;
 mod user;
 
 use args::{Arguments, Verb};
@@ -28,8 +35,12 @@ pub fn main() -> ExitCode {
         Verb::Serve(file) => serve::run(&file),
         Verb::Check(arguments) => check::run(&arguments),
         Verb::User(arguments) => user::run(arguments),
+        Verb::Session(arguments) => session::run(arguments),
         Verb::Strategy(arguments) => strategy::run(&arguments),
         Verb::HashPassword => hash_password::run(),
+        Verb::Schema => schema::run(),
+        Verb::Completions { shell } => completions::run(shell),
+        Verb::Man => man::run(),
     };
     match done {
         Ok(code) => code,

@@ -4,6 +4,7 @@ use super::{
     args::{Strategy, StrategyVerb},
     block_on, configuration,
     output::{Done, Failure, result, table},
+    progress,
 };
 use crate::{
     clock::Clock,
@@ -34,7 +35,10 @@ pub(super) fn run(arguments: &Strategy) -> Done {
 /// Starts every strategy of the configuration, as `serve` would.
 pub(super) async fn start(config: &Config) -> Result<Registry, Failure> {
     let host = Host { random: Random::system().shared(), cores: config.server.threads };
-    Registry::start(config, host).await.map_err(|problems| configuration::tell(&problems))
+    let starting = Registry::start(config, host);
+    progress::during("starting the strategies", starting)
+        .await
+        .map_err(|problems| configuration::tell(&problems))
 }
 
 fn as_json(one: &Instance, config: &Config) -> serde_json::Value {

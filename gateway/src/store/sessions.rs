@@ -62,6 +62,19 @@ impl Store {
         .await
     }
 
+    /// All there are, the newest first, each with its account's name.
+    pub async fn all_sessions(&self) -> Stored<Vec<(SessionRecord, String)>> {
+        self.read(|db| {
+            db.prepare_cached(&format!(
+                "SELECT a.name, {COLUMNS} FROM sessions AS s JOIN accounts AS a ON a.uuid = s.account \
+                 ORDER BY s.created DESC, s.sid"
+            ))?
+            .query_map([], |row| Ok((record(row, 1)?, row.get(0)?)))?
+            .collect()
+        })
+        .await
+    }
+
     /// Notes when sessions were used last. One that is gone stays gone, and no time moves
     /// backwards.
     pub async fn touch_sessions(&self, uses: Vec<(String, UnixMillis)>) -> Stored<()> {

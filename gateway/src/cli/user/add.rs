@@ -18,6 +18,7 @@ use crate::{
     store::{CreateRefused, NewAccount},
 };
 use portcullis_plugin_api::Object;
+use serde_json::json;
 
 pub(super) async fn run(room: &Room, given: UserAdd) -> Result<(), Failure> {
     let registry = strategy::start(&room.config).await?;
@@ -26,9 +27,13 @@ pub(super) async fn run(room: &Room, given: UserAdd) -> Result<(), Failure> {
         (true, _) => secret::From::Stdin,
         _ => secret::From::Prompt,
     };
+    let as_json = given.json;
     let new = NewUser { name: given.name, email: given.email, roles: given.roles, strategy: given.strategy };
     let account = make(room, &registry, new, |about| from.take(about)).await?;
-    result(&format!("account {} is made: {}", account.name, account.uuid));
+    match as_json {
+        true => result(&json!({ "uuid": account.uuid.to_string(), "name": account.name }).to_string()),
+        false => result(&format!("account {} is made: {}", account.name, account.uuid)),
+    }
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use crate::{clock::Clock, telemetry};
 use std::process::ExitCode;
 
 pub(in crate::cli) use add::{NewUser, give};
-use open::Room;
+pub(in crate::cli) use open::{Room, stuck};
 
 pub(super) fn run(arguments: User) -> Done {
     let _log = telemetry::start_for_command(Clock::system());

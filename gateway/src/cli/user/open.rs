@@ -1,4 +1,4 @@
-//! What every `user` verb works with: the configuration, the store, time, randomness.
+//! What every verb about accounts and sessions works with: the configuration, the store, time, randomness.
 
 use super::super::output::{Failure, safe};
 use crate::{
@@ -11,16 +11,16 @@ use crate::{
 use portcullis_config::Config;
 
 /// Made once for a verb.
-pub(super) struct Room {
-    pub(super) config: Config,
-    pub(super) store: Store,
-    pub(super) clock: Clock,
-    pub(super) random: Random,
+pub(in crate::cli) struct Room {
+    pub(in crate::cli) config: Config,
+    pub(in crate::cli) store: Store,
+    pub(in crate::cli) clock: Clock,
+    pub(in crate::cli) random: Random,
 }
 
 impl Room {
     /// Opens the store, which only `serve` and `demo` make.
-    pub(super) fn open(config: Config) -> Result<Self, Failure> {
+    pub(in crate::cli) fn open(config: Config) -> Result<Self, Failure> {
         let (clock, random) = (Clock::system(), Random::system());
         let store = Store::open(StoreOptions {
             path: config.store.path.clone(),
@@ -34,7 +34,7 @@ impl Room {
     }
 
     /// The account of this name, however it is spelled.
-    pub(super) async fn account(&self, name: &str) -> Result<Account, Failure> {
+    pub(in crate::cli) async fn account(&self, name: &str) -> Result<Account, Failure> {
         let found = self.store.account_by_name(&name::fold(name)).await.map_err(stuck)?;
         found.ok_or_else(|| {
             let name = safe(name);
@@ -44,6 +44,6 @@ impl Room {
 }
 
 /// A store that is open but does not answer.
-pub(super) fn stuck(error: StoreError) -> Failure {
+pub(in crate::cli) fn stuck(error: StoreError) -> Failure {
     Failure::new(format!("the store did not answer: {error}"))
 }
