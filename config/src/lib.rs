@@ -14,6 +14,7 @@ mod appearance;
 mod assertion;
 mod endpoints;
 mod environment;
+mod excerpt;
 mod identity_headers;
 mod limits;
 mod load;
@@ -44,6 +45,7 @@ pub use accounts::Accounts;
 pub use appearance::{Logo, Template};
 pub use assertion::Assertion;
 pub use endpoints::Endpoints;
+pub use excerpt::Excerpt;
 pub use identity_headers::HeaderTable;
 pub use limits::Limits;
 pub use load::{find, load, parse};
@@ -113,16 +115,16 @@ impl Config {
     /// of the value, or of the nearest table around it when the value is missing.
     pub fn strategy_problem(&self, id: &str, problem: &SettingsProblem) -> Problem {
         let mut path: Vec<String> = [id.to_owned()].into_iter().chain(problem.path.iter().cloned()).collect();
-        let place = loop {
-            if let Some(place) = self.settings_places.get(&path) {
-                break place.clone();
+        let (place, excerpt) = loop {
+            if let Some(found) = self.settings_places.get(&path) {
+                break found.clone();
             }
             if path.pop().is_none() {
-                break self.file.display().to_string();
+                break (self.file.display().to_string(), None);
             }
         };
         let inside = problem.path.iter().map(|key| format!(" {key}")).collect::<String>();
         let message = format!("[strategies.{id}]{inside}: {}", problem.message);
-        Problem { place, message, help: problem.expected.clone() }
+        Problem { place, message, help: problem.expected.clone(), excerpt }
     }
 }

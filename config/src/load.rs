@@ -72,7 +72,12 @@ fn find_among(flag: Option<PathBuf>, env: &[(String, String)], usual: &[PathBuf]
 pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem>> {
     let name = file.display().to_string();
     let bytes = std::fs::read(file).map_err(|error| {
-        vec![Problem { place: name.clone(), message: format!("cannot be read: {error}"), help: None }]
+        vec![Problem {
+            place: name.clone(),
+            message: format!("cannot be read: {error}"),
+            help: None,
+            excerpt: None,
+        }]
     })?;
     match String::from_utf8(bytes) {
         Ok(text) => parse(&text, file, env),
@@ -81,7 +86,7 @@ pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem
             let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
             let place = Book::new(name, &text).place(&At::File(valid));
             let help = Some("save the file as UTF-8".to_owned());
-            Err(vec![Problem { place, message: "this is not UTF-8".to_owned(), help }])
+            Err(vec![Problem { place, message: "this is not UTF-8".to_owned(), help, excerpt: None }])
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, where, and the book in which every reader of a
 //! table writes it down. What may not come in: any rule about a key.
 
+use crate::excerpt::Excerpt;
 use std::fmt;
 
 /// One thing wrong with the configuration.
@@ -12,6 +13,8 @@ pub struct Problem {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+    /// The line that it is about, where there is one.
+    pub excerpt: Option<Excerpt>,
 }
 
 impl fmt::Display for Problem {
@@ -64,6 +67,15 @@ impl<'t> Book<'t> {
         }
     }
 
+    /// The line of a place. What is missing altogether has none.
+    pub(crate) fn excerpt(&self, at: &At) -> Option<Excerpt> {
+        match at {
+            At::File(0) => None,
+            At::File(offset) => Excerpt::of(self.text, *offset),
+            At::Variable(_) => None,
+        }
+    }
+
     /// Writes down what is wrong.
     pub(crate) fn refuse(&mut self, at: &At, message: impl Into<String>) {
         self.write(at, message.into(), None);
@@ -76,7 +88,12 @@ impl<'t> Book<'t> {
 
     /// Writes down what works but deserves a look.
     pub(crate) fn warn(&mut self, at: &At, message: impl Into<String>, help: impl Into<String>) {
-        let problem = Problem { place: self.place(at), message: message.into(), help: Some(help.into()) };
+        let problem = Problem {
+            place: self.place(at),
+            message: message.into(),
+            help: Some(help.into()),
+            excerpt: self.excerpt(at),
+        };
         self.warnings.push((at.clone(), problem));
     }
 
@@ -91,7 +108,7 @@ impl<'t> Book<'t> {
     }
 
     fn write(&mut self, at: &At, message: String, help: Option<String>) {
-        let problem = Problem { place: self.place(at), message, help };
+        let problem = Problem { place: self.place(at), message, help, excerpt: self.excerpt(at) };
         self.problems.push((at.clone(), problem));
     }
 }

@@ -2,6 +2,7 @@
 //! strategy checks them, and says by path what is wrong.
 
 use crate::{
+    excerpt::Excerpt,
     names::{ID_SHAPE, is_id},
     nearest,
     problem::{At, Book},
@@ -34,7 +35,7 @@ pub(crate) const KEYS: &[&str] = &["kind", "title", "required"];
 const KINDS: &[&str] = &["local"];
 
 /// Where each setting of each strategy was written: id, then the path inside its table.
-pub(crate) type Places = BTreeMap<Vec<String>, String>;
+pub(crate) type Places = BTreeMap<Vec<String>, (String, Option<Excerpt>)>;
 
 /// Reads all strategies, in the order of the file.
 pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> (Vec<Strategy>, Places) {
@@ -68,7 +69,7 @@ fn strategy(entry: &Entry, places: &mut Places, book: &mut Book<'_>) -> Option<S
         let path = vec![id.clone(), own.key.clone()];
         settings.insert(own.key.clone(), tree::json(&own.node, &path, &mut found));
     }
-    places.extend(found.into_iter().map(|(path, at)| (path, book.place(&at))));
+    places.extend(found.into_iter().map(|(path, at)| (path, (book.place(&at), book.excerpt(&at)))));
     let title = table.field("title").and_then(|field| field.text(book));
     let required = table.field("required").and_then(|field| field.boolean(book)).unwrap_or(false);
     Some(Strategy { title: title.unwrap_or_else(|| with_capital(&id)), id, kind, required, settings })

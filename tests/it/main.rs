@@ -14,6 +14,7 @@ mod login;
 mod logs;
 mod negotiation;
 mod nginx;
+mod operator;
 mod origins;
 mod pages;
 mod paths;

@@ -4,7 +4,7 @@
 use super::{
     args::Check,
     block_on, configuration,
-    output::{Done, note, result, safe},
+    output::{Done, result, safe},
     progress,
 };
 use crate::{clock::Clock, pages::Pages, random::Random, registry::Registry, telemetry};
@@ -28,9 +28,7 @@ pub(super) fn run(arguments: &Check) -> Done {
         Err(problems) => Err(configuration::tell(&problems)),
         Ok(config) => {
             if !arguments.json {
-                for warning in &config.warnings {
-                    note(&format!("warning: {warning}"));
-                }
+                configuration::warn(&config.warnings);
                 summary(&config);
             }
             Ok(ExitCode::SUCCESS)
@@ -46,7 +44,7 @@ async fn start(config: &Config) -> Result<(), Vec<Problem>> {
     Pages::new(config)?;
     let failed = registry.list().iter().filter_map(|one| {
         let message = format!("[strategies.{}] does not start: {}", one.id(), one.failure()?);
-        Some(Problem { place: config.file.display().to_string(), message, help: None })
+        Some(Problem { place: config.file.display().to_string(), message, help: None, excerpt: None })
     });
     let failed: Vec<_> = failed.collect();
     if failed.is_empty() { Ok(()) } else { Err(failed) }

@@ -17,12 +17,10 @@ pub(super) enum Role {
 
 /// Text for stderr, in colour where somebody looks.
 pub(super) fn paint(role: Role, text: &str) -> String {
-    if std::io::stderr().is_terminal()
-        && wanted(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into()))
-    {
-        in_colour(role, text)
-    } else {
-        text.to_owned()
+    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    match !text.is_empty() && std::io::stderr().is_terminal() && wanted(variable) {
+        true => in_colour(role, text),
+        false => text.to_owned(),
     }
 }
 

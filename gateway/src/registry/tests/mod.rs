@@ -25,6 +25,7 @@ fn place(strategy: &Strategy, problem: SettingsProblem) -> Problem {
         place: format!("{} {}", strategy.id, problem.path.join(".")),
         message: problem.message,
         help: problem.expected,
+        excerpt: None,
     }
 }
 
