@@ -54,6 +54,7 @@ impl Templates {
                     place: template.path.display().to_string(),
                     message: "the style sheet stands inside <style> and cannot end it".into(),
                     help: Some("remove </style".into()),
+                    excerpt: None,
                 });
             } else {
                 template.text.clone_into(&mut all.style);
@@ -87,6 +88,7 @@ impl Templates {
             place,
             message: format!("the template does not work: {}{detail}", cause.kind()),
             help: Some("docs/pages.md names what each page is given".into()),
+            excerpt: None,
         }
     }
 }
