@@ -251,7 +251,7 @@ fn docs_name_only_paths_that_exist() {
     let root = root();
     let mut docs = Vec::new();
     files(&root.join("docs"), ".md", &mut docs);
-    for name in ["README.md", "CHANGELOG.md"] {
+    for name in ["README.md", "CHANGELOG.md", "SECURITY.md"] {
         let text = fs::read_to_string(root.join(name)).unwrap_or_default();
         docs.push(Source { path: name.into(), text });
     }
@@ -268,9 +268,30 @@ fn docs_name_only_paths_that_exist() {
             if !path.is_empty() && !path.contains(':') && !folder.join(path).exists() {
                 wrong.push(format!("{}: link to {path}", doc.path));
             }
+            if let Some((path, heading)) = link.split_once('#').filter(|(path, _)| !path.contains(':')) {
+                let page = if path.is_empty() { root.join(&doc.path) } else { folder.join(path) };
+                let text = fs::read_to_string(page).unwrap_or_default();
+                if !text.lines().any(|line| line.starts_with('#') && anchor(line) == heading) {
+                    wrong.push(format!("{}: link to the heading {link}", doc.path));
+                }
+            }
+        }
+        for mark in ["src=\"", "srcset=\""] {
+            for path in doc.text.split(mark).skip(1).filter_map(|rest| rest.split('"').next()) {
+                if !folder.join(path).exists() {
+                    wrong.push(format!("{}: image {path}", doc.path));
+                }
+            }
         }
     }
     assert!(wrong.is_empty(), "docs name what is not there:\n{}", wrong.join("\n"));
+}
+
+/// The name under which a heading is linked to, as GitHub and mdbook make it.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 /// A path that begins at a room of the repository.

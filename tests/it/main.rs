@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // tests: a panic is the report
 
 mod appearance;
+mod browser;
 mod cli;
 mod demo;
 mod drain;

@@ -1,7 +1,10 @@
 //! Programs that a developer's machine may not have: skipped loudly there, failed in
 //! `tests/run`, which installs them.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// Where a program is, or nothing after a loud word. With
 /// `PORTCULLIS_REQUIRE_SERVICES=1` a missing one fails the test.
@@ -13,11 +16,24 @@ pub fn service(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|path| path.is_file());
     if found.is_none() {
-        let required = std::env::var_os("PORTCULLIS_REQUIRE_SERVICES").is_some_and(|v| v == "1");
-        assert!(!required, "{name} is not installed, and PORTCULLIS_REQUIRE_SERVICES=1 asks for it");
-        eprintln!("SKIPPED: {name} is not installed; `./tests/run` installs it");
+        missing(name);
     }
     found
+}
+
+/// Whether a folder that `tests/run` fills is there: packages of other languages. As above.
+pub fn required(folder: &Path) -> bool {
+    let found = folder.is_dir();
+    if !found {
+        missing(&folder.display().to_string());
+    }
+    found
+}
+
+fn missing(name: &str) {
+    let required = std::env::var_os("PORTCULLIS_REQUIRE_SERVICES").is_some_and(|v| v == "1");
+    assert!(!required, "{name} is not installed, and PORTCULLIS_REQUIRE_SERVICES=1 asks for it");
+    eprintln!("SKIPPED: {name} is not installed; `./tests/run` installs it");
 }
 
 /// curl with arguments: its standard output, if it is there. Fails when curl does.
