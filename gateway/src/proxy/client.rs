@@ -6,14 +6,12 @@ use super::{
         body::{BadChunk, Body},
         head::{BadHead, Head, Limits, Scanner},
     },
+    stream::{ReadHalf, WriteHalf},
     timers::{Elapsed, Watch},
     worker::{Buffers, Worker},
 };
 use std::{future::poll_fn, io, net::IpAddr, rc::Rc, time::Duration};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::tcp::{ReadHalf, WriteHalf},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A client's connection between and during requests.
 pub struct Client<'s> {
@@ -52,7 +50,7 @@ impl Client<'_> {
         let mut scanner = Scanner::default();
         if self.input.is_empty() {
             worker.buffers.give(std::mem::take(&mut self.input));
-            let readable = poll_fn(|context| self.reader.as_ref().poll_read_ready(context));
+            let readable = poll_fn(|context| self.reader.poll_readable(context));
             let wait = if first { head_time } else { idle_time };
             match self.watch.idle(wait, readable).await {
                 Ok(Ok(())) => self.input = worker.buffers.take(),
@@ -114,6 +112,9 @@ pub async fn send(
             return Err(io::ErrorKind::WriteZero.into());
         }
         rest = &rest[written..];
+    }
+    if writer.is_buffered() {
+        watch.within(limit, writer.flush()).await.map_err(|Elapsed| io::ErrorKind::TimedOut)??;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::{
     http1::head::{BadHead, Framing, Head},
     pipeline::{Decision, Request, decide},
     refuse,
+    stream::Stream,
     worker::Worker,
 };
 use crate::{
@@ -21,17 +22,14 @@ use std::{
     rc::Rc,
     time::{Duration, Instant},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What is read and thrown away of a client that is still sending when it has been
 /// answered, so that the answer arrives before the connection is reset.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
 
 /// Serves one connection to its end.
-pub async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: IpAddr) {
+pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: IpAddr) {
     let (reader, writer) = stream.split();
     let watch = worker.timers.watch();
     let mut client = Client { reader, writer, watch, input: Vec::new(), head: Head::default(), peer };

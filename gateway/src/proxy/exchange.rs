@@ -9,6 +9,7 @@ use super::{
     pool,
     relay::{Relay, relay},
     request_head::{self, Parts},
+    stream::{ReadHalf, Stream, WriteHalf},
     timers::{Elapsed, Watch},
     worker::Worker,
 };
@@ -22,13 +23,6 @@ use std::{
     pin::pin,
     task::Poll,
     time::Duration,
-};
-use tokio::{
-    io::ReadBuf,
-    net::{
-        TcpStream,
-        tcp::{ReadHalf, WriteHalf},
-    },
 };
 
 /// How long an answer may still take when the client has closed its side.
@@ -143,7 +137,7 @@ async fn without_body(
 
 async fn once(
     wire: &mut Wire<'_, '_>,
-    mut stream: TcpStream,
+    mut stream: Stream,
     head: &[u8],
     job: &Job<'_>,
     worker: &Worker,
@@ -201,8 +195,7 @@ async fn unless_left(
             return Poll::Ready(answer);
         }
         if watching {
-            let mut byte = [0];
-            match reader.poll_peek(context, &mut ReadBuf::new(&mut byte)) {
+            match reader.poll_peek(context) {
                 Poll::Pending => {}
                 // The next request is there already: whoever sent it waits.
                 Poll::Ready(Ok(1..)) => watching = false,
@@ -303,14 +296,14 @@ fn upload_failure(error: UploadError) -> Failure {
     }
 }
 
-fn finish(stream: TcpStream, relay: Relay, uploaded: bool, job: &Job<'_>, worker: &Worker) -> Done {
+fn finish(stream: Stream, relay: Relay, uploaded: bool, job: &Job<'_>, worker: &Worker) -> Done {
     if relay.upstream_rests && uploaded {
         worker.pool.give(job.upstream(), stream);
     }
     Done { status: relay.status, sent: relay.sent, keep: relay.client_rests && uploaded }
 }
 
-async fn connect(watch: &Watch, upstream: &Upstream) -> Result<TcpStream, Failure> {
+async fn connect(watch: &Watch, upstream: &Upstream) -> Result<Stream, Failure> {
     match watch.within(upstream.connect_timeout, pool::connect(upstream)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => {

@@ -1,7 +1,7 @@
 //! The data plane: one single-threaded runtime per core that forwards requests. Read
 //! `pipeline.rs` first.
 //!
-//! In the order in which a request meets them: `listen` `worker` `connection` `client`
+//! In the order in which a request meets them: `listen` `worker` `connection` `stream` `client`
 //! `http1/` `pipeline` (`target` `forwarded` `route` `ambiguity` `authenticate` `policy`
 //! `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `pool` `relay`
 //! `response_head`) or `endpoint_call`; `answer` `access_log` `timers` beside them.
@@ -31,6 +31,7 @@ mod relay;
 mod request_head;
 mod response_head;
 pub mod route;
+mod stream;
 pub mod target;
 mod timers;
 pub mod worker;

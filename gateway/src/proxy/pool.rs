@@ -2,6 +2,7 @@
 //! worker. A connection is handed out once and given back only when both sides of it
 //! are known to be at rest.
 
+use super::stream::Stream;
 use crate::snapshot::Upstream;
 use std::{
     cell::RefCell,
@@ -22,23 +23,23 @@ const KEPT_FOR: Duration = Duration::from_secs(55);
 pub struct Pool(RefCell<HashMap<(String, u16), Vec<Kept>>>);
 
 struct Kept {
-    stream: TcpStream,
+    stream: Stream,
     since: Instant,
 }
 
 impl Pool {
     /// A kept connection that the upstream has not closed, the youngest first.
-    pub fn take(&self, upstream: &Upstream) -> Option<TcpStream> {
+    pub fn take(&self, upstream: &Upstream) -> Option<Stream> {
         let mut pool = self.0.borrow_mut();
         let kept = pool.get_mut(&upstream.address)?;
-        while let Some(Kept { stream, since }) = kept.pop() {
+        while let Some(Kept { mut stream, since }) = kept.pop() {
             if since.elapsed() > KEPT_FOR {
                 // The rest are older.
                 kept.clear();
                 return None;
             }
             // At rest nothing may come: bytes or an end mean it is of no use any more.
-            if matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock) {
+            if stream.is_at_rest() {
                 return Some(stream);
             }
         }
@@ -46,7 +47,7 @@ impl Pool {
     }
 
     /// Keeps a connection for later.
-    pub fn give(&self, upstream: &Upstream, stream: TcpStream) {
+    pub fn give(&self, upstream: &Upstream, stream: Stream) {
         let mut pool = self.0.borrow_mut();
         if !pool.contains_key(&upstream.address) {
             pool.insert(upstream.address.clone(), Vec::new());
@@ -68,9 +69,9 @@ impl Pool {
 }
 
 /// A new connection; names are looked up, and their addresses tried in turn.
-pub async fn connect(upstream: &Upstream) -> io::Result<TcpStream> {
+pub async fn connect(upstream: &Upstream) -> io::Result<Stream> {
     let (host, port) = &upstream.address;
     let stream = TcpStream::connect((host.as_str(), *port)).await?;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(Stream::Plain(stream))
 }

@@ -10,15 +10,13 @@ use super::{
         response::{self, ResponseHead},
     },
     response_head,
+    stream::{ReadHalf, WriteHalf},
     timers::{Elapsed, Watch},
     worker::Worker,
 };
 use crate::problem::Code;
 use std::{cell::Cell, io};
-use tokio::{
-    io::AsyncReadExt,
-    net::tcp::{ReadHalf, WriteHalf},
-};
+use tokio::io::AsyncReadExt;
 
 /// Interim answers (RFC 9110 §15.2) that are read before the real one.
 const INTERIM: usize = 10;
@@ -62,7 +60,7 @@ pub async fn relay(
 ) -> Result<Relay, Failure> {
     let mut input = worker.buffers.take();
     let head = read_head(upstream, watch, job, &mut input).await?;
-    let mut stream = Stream {
+    let mut stream = Passage {
         out: worker.buffers.take(),
         to_client: response_head::to_client(&head, job.request.head.http10),
         body: head.body,
@@ -129,7 +127,7 @@ async fn read_head(
 }
 
 /// A body on its way through.
-struct Stream {
+struct Passage {
     input: Vec<u8>,
     at: usize,
     out: Vec<u8>,
@@ -138,7 +136,7 @@ struct Stream {
     sent: u64,
 }
 
-impl Stream {
+impl Passage {
     /// Passes everything on; false when one side broke off, so that the client must not
     /// take what it got for the whole.
     async fn run(

@@ -8,6 +8,7 @@ use super::{
     listen::{Admission, Listeners},
     pool::Pool,
     prepared::PreparedHeaders,
+    stream::Stream,
     timers::Timers,
 };
 use crate::{
@@ -201,7 +202,7 @@ impl Worker {
         let _ = stream.set_nodelay(true);
         self.open.set(self.open.get() + 1);
         tokio::task::spawn_local(async move {
-            connection::serve(self.clone(), stream, peer).await;
+            connection::serve(self.clone(), Stream::Plain(stream), peer).await;
             drop(place);
             self.open.set(self.open.get() - 1);
             self.closed.notify_one();

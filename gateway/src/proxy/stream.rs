@@ -1,0 +1,138 @@
+//! A connection to a client or to an upstream, whatever carries its bytes: plain TCP or
+//! TLS. Its two halves are used at once by one task of one thread, so that nothing here
+//! is locked or counted. What may not come in: what the bytes mean.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+use tokio::{
+    io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, tcp},
+};
+use tokio_rustls::TlsStream;
+
+/// An open connection.
+pub enum Stream {
+    /// Bytes as they are.
+    Plain(TcpStream),
+    /// After a finished handshake. Boxed: a plain connection does not pay for its size.
+    Tls(Box<RefCell<TlsStream<TcpStream>>>),
+}
+
+/// What comes in.
+pub enum ReadHalf<'s> {
+    /// Of plain TCP.
+    Plain(tcp::ReadHalf<'s>),
+    /// Of TLS; borrowed for the length of one poll.
+    Tls(&'s RefCell<TlsStream<TcpStream>>),
+}
+
+/// What goes out.
+pub enum WriteHalf<'s> {
+    /// Of plain TCP.
+    Plain(tcp::WriteHalf<'s>),
+    /// Of TLS; borrowed for the length of one poll.
+    Tls(&'s RefCell<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// A finished handshake's connection.
+    #[expect(dead_code, reason = "the listeners that make TLS connections come next")]
+    pub fn tls(stream: impl Into<TlsStream<TcpStream>>) -> Self {
+        Self::Tls(Box::new(RefCell::new(stream.into())))
+    }
+
+    /// Both halves. They belong to one task: TLS may have to write before it can read, and
+    /// then the reader's waker is the one that is called.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        match self {
+            Self::Plain(stream) => {
+                let (reader, writer) = stream.split();
+                (ReadHalf::Plain(reader), WriteHalf::Plain(writer))
+            }
+            Self::Tls(stream) => (ReadHalf::Tls(stream), WriteHalf::Tls(stream)),
+        }
+    }
+
+    /// Whether it is open and has nothing to read: between two requests neither bytes nor
+    /// an end may come. (What TLS says for itself, a session ticket, is not the peer's.)
+    pub fn is_at_rest(&mut self) -> bool {
+        match self {
+            Self::Plain(stream) => {
+                matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+            }
+            Self::Tls(stream) => {
+                let mut context = Context::from_waker(Waker::noop());
+                Pin::new(stream.get_mut()).poll_fill_buf(&mut context).is_pending()
+            }
+        }
+    }
+}
+
+impl ReadHalf<'_> {
+    /// Waits until something can be read, or the end has come, without room for it: an
+    /// idle connection holds none.
+    pub fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(reader) => reader.as_ref().poll_read_ready(context),
+            Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_fill_buf(context).map_ok(|_| ()),
+        }
+    }
+
+    /// Looks whether something has come, and leaves it there. Zero: the end has come.
+    pub fn poll_peek(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(reader) => reader.poll_peek(context, &mut ReadBuf::new(&mut [0])),
+            Self::Tls(stream) => {
+                Pin::new(&mut *stream.borrow_mut()).poll_fill_buf(context).map_ok(<[u8]>::len)
+            }
+        }
+    }
+}
+
+impl WriteHalf<'_> {
+    /// Whether what was written may wait in a buffer until it is flushed.
+    pub fn is_buffered(&self) -> bool {
+        !matches!(self, Self::Plain(_))
+    }
+}
+
+impl AsyncRead for ReadHalf<'_> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(reader) => Pin::new(reader).poll_read(context, room),
+            Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_read(context, room),
+        }
+    }
+}
+
+impl AsyncWrite for WriteHalf<'_> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(writer) => Pin::new(writer).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(writer) => Pin::new(writer).poll_flush(context),
+            Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(writer) => Pin::new(writer).poll_shutdown(context),
+            // With an end of TLS's own first, which says that nothing was cut off.
+            Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_shutdown(context),
+        }
+    }
+}
