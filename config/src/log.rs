@@ -3,7 +3,7 @@
 use crate::{problem::Book, section::Section, tree::Table};
 
 /// `[log]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     /// None: text on a terminal, else JSON.
     pub format: Option<LogFormat>,

@@ -11,7 +11,7 @@ use crate::{
 use std::path::{Path, PathBuf};
 
 /// `[store]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     /// The SQLite file.
     pub path: PathBuf,
@@ -20,7 +20,7 @@ pub struct Store {
 }
 
 /// `[store] key`
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum StoreKey {
     /// The default: a file beside the store, made with it.
     File(PathBuf),

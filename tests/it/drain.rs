@@ -2,6 +2,7 @@
 
 use portcullis_tests::{
     Broken, Connection, Request, Site, Upstream,
+    load::Load,
     site::ROUTES,
     until,
     upstream::{ok, read_head},
@@ -71,4 +72,30 @@ fn draining_has_an_end_and_a_second_signal_is_one() {
     until("no new connections", || TcpStream::connect(site.gateway.address).is_err().then_some(()));
     site.gateway.signal("TERM");
     site.gateway.wait();
+}
+
+#[test]
+fn a_kept_connection_gets_one_more_answer_that_says_close() {
+    let mut site = Site::own();
+    let mut kept = site.gateway.connect();
+    kept.send(&Request::get("/public")).expect(200, "");
+    site.gateway.signal("TERM");
+    until("no new connections", || TcpStream::connect(site.gateway.address).is_err().then_some(()));
+    let last = kept.send(&Request::get("/public")).expect(200, "");
+    assert_eq!(last.header("connection"), Some("close"));
+    assert!(kept.ends());
+    assert!(site.gateway.wait().success());
+}
+
+///
+#[test]
+fn under_load_a_drain_fails_no_request_that_was_accepted() {
+    let mut site = Site::own();
+    let load = Load::start(site.gateway.address, &site.as_alice("/public/x"), 500);
+    until("the load", || (load.answered() > 300).then_some(()));
+    load.may_refuse();
+    site.gateway.signal("TERM");
+    let outcome = load.end();
+    assert!(outcome.failed.is_empty(), "{outcome:#?}");
+    assert!(site.gateway.wait().success());
 }

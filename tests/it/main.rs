@@ -19,6 +19,7 @@ mod operator;
 mod origins;
 mod pages;
 mod paths;
+mod reload;
 mod routing;
 mod sessions;
 mod store;

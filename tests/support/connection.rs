@@ -33,7 +33,13 @@ impl Connection {
     /// Connects.
     #[track_caller]
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the gateway accepts");
+        Self::over(TcpStream::connect_timeout(&address, PATIENCE).expect("the gateway accepts"))
+    }
+
+    /// Over a connection that has been made.
+    #[track_caller]
+    pub fn over(stream: TcpStream) -> Self {
+        let address = stream.peer_addr().expect("it is connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time can be set");
         stream.set_nodelay(true).expect("it can be set");

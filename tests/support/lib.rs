@@ -4,13 +4,14 @@
 //! `program.rs` the built binary · `gateway.rs` one running gateway · `site.rs` a gateway
 //! with an upstream and alice · `request.rs` `connection.rs` `response.rs` the client ·
 //! `raw.rs` bytes against the shared site · `upstream.rs` `recorded.rs` what an upstream saw · `readers.rs` how applications read
-//! it · `login.rs` signing in · `wait.rs` conditions instead of sleeps · `rng.rs`
+//! it · `login.rs` signing in · `load.rs` many requests at a steady rate · `wait.rs` conditions instead of sleeps · `rng.rs`
 //! repeatable variants · `services.rs` programs that may be missing.
 //!
 //! What may not come in: a crate of the gateway. The tests know the contract only.
 
 pub mod connection;
 pub mod gateway;
+pub mod load;
 pub mod login;
 pub mod program;
 pub mod raw;

@@ -2,11 +2,19 @@
 //! gateway ends. What may not come in: arguments, prompts, exit codes (they are the
 //! command line's), and decisions about requests.
 //!
-//! `signals.rs` what the operating system asks for · `url.rs` the port that "any free
+//! `reload.rs` the next configuration in the place of this one · `keep.rs` what of it needs
+//! a restart · `draining.rs` the flag of a gateway that ends · `signals.rs` what the
+//! operating system asks for · `url.rs` the port that "any free
 //! port" has become.
 
+mod draining;
+mod keep;
+mod reload;
 mod signals;
 mod url;
+
+pub use draining::Draining;
+pub use reload::Loader;
 
 use crate::{
     clock::Clock,
@@ -27,6 +35,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use portcullis_config::{Config, Problem};
 use portcullis_plugin_api::Host;
+use reload::InForce;
 use signals::{Signal, Signals};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -63,10 +72,9 @@ pub enum End {
 }
 
 /// What SIGHUP means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hangup {
     /// To read the configuration again.
-    Reloads,
+    Reloads(Loader),
     /// The terminal is gone, and with it whoever wanted this gateway.
     Ends,
 }
@@ -93,6 +101,7 @@ pub struct Ready {
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
+    asked: Vec<SocketAddr>,
     listeners: Listeners,
     signals: Signals,
 }
@@ -118,13 +127,14 @@ impl Ready {
         let registry = Registry::start(&config, host).await.map_err(Failed::Configuration)?;
         let listeners = Listeners::bind(&config.server.listen, config.server.threads)
             .map_err(|(at, why)| no_address(at, &why))?;
+        let asked = config.server.listen.clone();
         url::settle(&mut config, listeners.addresses());
-        Ok(Self { config, store, registry, clock, random, listeners, signals })
+        Ok(Self { config, asked, store, registry, clock, random, listeners, signals })
     }
 
     /// Begins to serve.
     pub async fn serve(self, log: &Logger) -> Result<Gateway, Failed> {
-        let Self { config, store, registry, clock, random, listeners, signals } = self;
+        let Self { config, asked, store, registry, clock, random, listeners, signals } = self;
         let stuck = |error: StoreError| Failed::Start(format!("the store did not answer: {error}"));
         let config = Arc::new(config);
         let sealer = store.sealer().map_err(|error| Failed::Start(error.to_string()))?;
@@ -136,7 +146,7 @@ impl Ready {
         let feed = Feed::new(store.clone(), sessions.clone(), tokens.clone(), clock.clone()).await;
         let feed = Following::start(feed.map_err(stuck)?);
         let pages = Arc::new(Pages::new(&config).map_err(Failed::Configuration)?);
-        let control = Arc::new(Control {
+        let control = Arc::new(ArcSwap::from_pointee(Control {
             config: config.clone(),
             store: store.clone(),
             sessions: sessions.clone(),
@@ -145,14 +155,14 @@ impl Ready {
             pages: pages.clone(),
             clock: clock.clone(),
             random: random.clone(),
-        });
+        }));
         let addresses = listeners.addresses().to_vec();
         let plane = Plane {
             snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::new(&config))),
             sessions,
             tokens,
-            pages,
-            endpoints: control::handler(control),
+            pages: Arc::new(ArcSwap::new(pages)),
+            endpoints: control::handler(control.clone()),
             control: Handle::current(),
             clock,
             random,
@@ -163,7 +173,8 @@ impl Ready {
         for address in &addresses {
             tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "accepting connections");
         }
-        Ok(Gateway { config, addresses, feed, workers, signals })
+        let in_force = InForce { config, asked, generation: 1, plane, control };
+        Ok(Gateway { in_force, addresses, feed, workers, signals, draining: Draining::default() })
     }
 }
 
@@ -199,17 +210,23 @@ impl Following {
 
 /// A gateway that accepts connections.
 pub struct Gateway {
-    config: Arc<Config>,
+    in_force: InForce,
     addresses: Vec<SocketAddr>,
     feed: Following,
     workers: Workers,
     signals: Signals,
+    draining: Draining,
 }
 
 impl Gateway {
     /// Its origin, as browsers see it.
     pub fn origin(&self) -> &str {
-        &self.config.server.public_url.origin
+        &self.in_force.config.server.public_url.origin
+    }
+
+    /// Set once it is asked to end.
+    pub fn draining(&self) -> Draining {
+        self.draining.clone()
     }
 
     /// Where it listens.
@@ -219,16 +236,9 @@ impl Gateway {
 
     /// Serves until it is asked to end, and then until nothing is in flight.
     pub async fn run(mut self, hangup: Hangup) -> End {
-        loop {
-            match self.signals.next().await {
-                Signal::End(_) => break,
-                Signal::Hangup if hangup == Hangup::Ends => break,
-                Signal::Hangup => tracing::warn!(
-                    "reloading is not built yet: nothing has changed; restart to use a new configuration"
-                ),
-            }
-        }
-        let limit = self.config.server.drain;
+        self.until_asked_to_end(&hangup).await;
+        self.draining.set();
+        let limit = self.in_force.config.server.drain;
         tracing::info!(
             limit_s = limit.as_secs(),
             "draining: no new connections, what is in flight may finish"
@@ -243,5 +253,16 @@ impl Gateway {
         self.feed.end().await;
         tracing::info!("stopped");
         end
+    }
+
+    async fn until_asked_to_end(&mut self, hangup: &Hangup) {
+        while let (Signal::Hangup, Hangup::Reloads(load)) = (self.signals.next().await, hangup) {
+            // One at a time; a strategy that is slow to start does not put off an end. What
+            // is asked for meanwhile is done next, however often it was asked for.
+            tokio::select! {
+                () = self.in_force.reload(load) => {}
+                _ = self.signals.end() => return,
+            }
+        }
     }
 }

@@ -38,12 +38,12 @@ impl Signals {
         }
     }
 
-    /// The next one that asks to end.
+    /// The next one that asks to end. A hangup that comes meanwhile stays for
+    /// [`next`](Self::next).
     pub(super) async fn end(&mut self) -> i32 {
-        loop {
-            if let Signal::End(number) = self.next().await {
-                return number;
-            }
+        tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
+            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
         }
     }
 }

@@ -15,6 +15,8 @@ use std::process::ExitCode;
 
 pub(super) fn run(file: &File) -> Done {
     let config = configuration::load(file)?;
+    let path = configuration::find(file)?;
+    let again = Box::new(move || portcullis_config::load(&path, &configuration::environment()));
     let clock = Clock::system();
     let (log, _guard) = telemetry::start(&config.log, Target::Stdout, clock.clone());
     let runtime = app::runtime().map_err(told)?;
@@ -24,7 +26,7 @@ pub(super) fn run(file: &File) -> Done {
         for url in gateway.urls() {
             note(&format!("listening on {url}"));
         }
-        Ok(gateway.run(Hangup::Reloads).await)
+        Ok(gateway.run(Hangup::Reloads(again)).await)
     });
     // A call to a strategy that hangs does not keep the process.
     runtime.shutdown_background();

@@ -27,6 +27,7 @@ use crate::{
     store::Store,
     tokens::Tokens,
 };
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Response,
@@ -36,7 +37,8 @@ use operation::Operation;
 use portcullis_config::Config;
 use std::sync::Arc;
 
-/// What an endpoint may use.
+/// What an endpoint may use. A reload makes the next one.
+#[derive(Clone)]
 pub struct Control {
     /// The checked configuration.
     pub config: Arc<Config>,
@@ -56,10 +58,11 @@ pub struct Control {
     pub random: Random,
 }
 
-/// Answers every request to an endpoint.
-pub fn handler(control: Arc<Control>) -> EndpointHandler {
+/// Answers every request to an endpoint, each by what holds when it comes: a reload
+/// changes nothing for those under way.
+pub fn handler(control: Arc<ArcSwap<Control>>) -> EndpointHandler {
     Arc::new(move |request| {
-        let control = control.clone();
+        let control = control.load_full();
         Box::pin(async move { answer(&control, &request).await })
     })
 }

@@ -12,6 +12,7 @@ use crate::{
     store::{NewAccount, NewCredential, Store},
     tokens::Tokens,
 };
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response,
@@ -77,7 +78,7 @@ impl Gateway {
             clock,
             random,
         });
-        Self { handler: handler(control.clone()), control }
+        Self { handler: handler(Arc::new(ArcSwap::new(control.clone()))), control }
     }
 
     /// An account with an address, a display name, a role and a password.

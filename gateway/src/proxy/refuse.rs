@@ -61,8 +61,9 @@ pub fn problem(problem: &Problem, navigation: bool, id: &str, worker: &Worker) -
     if !navigation {
         return answer.body("application/problem+json", problem.json(id));
     }
-    for (name, value) in worker.pages.fields().filter(|(name, _)| *name != "cache-control") {
+    let pages = worker.pages.load();
+    for (name, value) in pages.fields().filter(|(name, _)| *name != "cache-control") {
         answer = answer.field(name, value);
     }
-    answer.body("text/html; charset=utf-8", worker.pages.problem(problem, id).into_bytes())
+    answer.body("text/html; charset=utf-8", pages.problem(problem, id).into_bytes())
 }

@@ -28,6 +28,8 @@ pub struct Timers {
     watches: RefCell<Vec<Option<Rc<Slot>>>>,
     free: RefCell<Vec<usize>>,
     first: Notify,
+    /// Set once there is an end to all idling: how long anyone idles from then on.
+    ending: Cell<Option<Duration>>,
 }
 
 #[derive(Default)]
@@ -63,6 +65,7 @@ impl Timers {
             watches: RefCell::default(),
             free: RefCell::default(),
             first: Notify::new(),
+            ending: Cell::new(None),
         })
     }
 
@@ -98,8 +101,10 @@ impl Timers {
         }
     }
 
-    /// Ends the waiting of everyone who waits for a next request.
-    pub fn end_idle(&self) {
+    /// Ends the waiting of everyone who waits for a next request; whoever begins to wait
+    /// later waits so long at most.
+    pub fn end_idle(&self, later: Duration) {
+        self.ending.set(Some(later));
         for slot in self.watches.borrow().iter().flatten() {
             if slot.idle.get() {
                 slot.deadline.set(1);
@@ -162,6 +167,7 @@ impl Watch {
     /// Waits for a next request: [`Timers::end_idle`] ends it.
     pub async fn idle<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, Elapsed> {
         self.slot.idle.set(true);
+        let limit = self.timers.ending.get().map_or(limit, |ending| ending.min(limit));
         let result = self.within(limit, work).await;
         self.slot.idle.set(false);
         result
@@ -204,9 +210,12 @@ mod tests {
             let (idle, busy) = (timers.watch(), timers.watch());
             let waiting = idle.idle(Duration::from_secs(60), pending::<()>());
             let working = busy.within(Duration::from_secs(60), async { tokio::task::yield_now().await });
-            let stop = async { timers.end_idle() };
+            let stop = async { timers.end_idle(Duration::from_millis(1)) };
             let (waited, worked, ()) = tokio::join!(waiting, working, stop);
             assert_eq!((waited, worked), (Err(Elapsed), Ok(())));
+            tokio::task::spawn_local(timers.clone().run());
+            let later = idle.idle(Duration::from_secs(60), pending::<()>()).await;
+            assert_eq!(later, Err(Elapsed));
         });
     }
 

@@ -43,6 +43,9 @@ const BUFFERS: (usize, usize) = (64, 16 * 1024);
 /// How often a worker looks after its log and its pool.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
 
+/// How long a kept connection waits for one more request once the gateway drains.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
+
 /// What all workers are given.
 #[derive(Clone)]
 pub struct Plane {
@@ -53,7 +56,7 @@ pub struct Plane {
     /// Verifies tokens, signs assertions.
     pub tokens: Arc<Tokens>,
     /// What a browser is shown.
-    pub pages: Arc<Pages>,
+    pub pages: Arc<ArcSwap<Pages>>,
     /// Our own endpoints.
     pub endpoints: EndpointHandler,
     /// Where they run.
@@ -70,7 +73,7 @@ pub struct Plane {
 pub struct Worker {
     pub(super) sessions: Arc<Sessions>,
     pub(super) tokens: Arc<Tokens>,
-    pub(super) pages: Arc<Pages>,
+    pub(super) pages: Arc<ArcSwap<Pages>>,
     pub(super) endpoints: EndpointHandler,
     pub(super) control: Handle,
     pub(super) clock: Clock,
@@ -179,12 +182,10 @@ impl Worker {
     }
 
     async fn accept(self: Rc<Self>, listener: TcpListener, admission: Arc<Admission>) {
-        loop {
+        while !self.is_draining() {
             let accepted = tokio::select! {
-                biased;
                 accepted = listener.accept() => accepted,
-                () = self.stop.wake.notified(), if !self.is_draining() => continue,
-                () = std::future::ready(()), if self.is_draining() => return,
+                () = self.stop.wake.notified() => continue,
             };
             match accepted {
                 Ok((stream, peer)) => self.clone().admit(stream, peer.ip().to_canonical(), &admission),
@@ -193,6 +194,14 @@ impl Worker {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(HOUSEKEEPING).await;
                 }
+            }
+        }
+        // The system has accepted these already: closing the listener would reset them.
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok((stream, peer)) = listener.accept() {
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = stream {
+                self.clone().admit(stream, peer.ip().to_canonical(), &admission);
             }
         }
     }
@@ -236,14 +245,19 @@ impl Worker {
         for task in accepting.collect::<Vec<_>>() {
             let _ = task.await;
         }
-        self.timers.end_idle();
-        let quiet = async {
-            while self.open.get() > 0 {
-                self.closed.notified().await;
-            }
-        };
-        let _ = tokio::time::timeout(limit.get(), quiet).await;
+        let end = tokio::time::Instant::now() + limit.get();
+        // Whoever asks all the time is told `Connection: close` with its next answer;
+        // closing at once would cross with a request on its way.
+        let _ = tokio::time::timeout(LAST_REQUESTS.min(limit.get()), self.quiet()).await;
+        self.timers.end_idle(LAST_REQUESTS);
+        let _ = tokio::time::timeout_at(end, self.quiet()).await;
         self.log.flush();
+    }
+
+    async fn quiet(&self) {
+        while self.open.get() > 0 {
+            self.closed.notified().await;
+        }
     }
 }
 
