@@ -193,6 +193,11 @@ impl Upload {
         }
     }
 
+    /// What was read after the body.
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.at..]
+    }
+
     async fn fill(
         &mut self,
         reader: &mut ReadHalf<'_>,

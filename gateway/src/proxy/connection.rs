@@ -11,6 +11,7 @@ use super::{
     pipeline::{Decision, Request, decide},
     refuse,
     stream::Stream,
+    upgrade::Asked,
     worker::Worker,
 };
 use crate::{
@@ -60,8 +61,8 @@ async fn one_request(client: &mut Client<'_>, peer_text: &str, worker: &Rc<Worke
     let snapshot = worker.current();
     let mut upload = (client.head.framing != Framing::None).then(|| Upload::new(client, &worker.buffers));
     let Client { reader, writer, watch, input, head, peer } = client;
-    let mut wire = Wire { reader, writer, watch };
-    let bytes = &input[..head.len];
+    let (bytes, early) = input.split_at(head.len);
+    let mut wire = Wire { reader, writer, watch, early };
     let mut entry = Entry::new(head, bytes, *peer, &worker.log);
     let done = match Request::understand(head, bytes, (*peer, peer_text), worker, &snapshot) {
         Ok(request) => {
@@ -112,7 +113,8 @@ async fn serve_understood(
             entry.routed(&route, permit.identity());
             let take_back = stale_cookie && request.is_navigation();
             let set_cookie = take_back.then(|| snapshot.cookies.clear_session(snapshot.same_site));
-            let job = Job { request, route: &route, permit: &permit, snapshot, set_cookie };
+            let upgrade = Asked::of(request.head, request.bytes);
+            let job = Job { request, route: &route, permit: &permit, snapshot, set_cookie, upgrade };
             forward(wire, upload.as_deref_mut(), &job, worker).await.map(Ok)
         }
     };
@@ -122,6 +124,7 @@ async fn serve_understood(
             return respond(wire, upload, request.head, &answer, (&request.id, false), worker).await;
         }
         Err(Failure::Gone | Failure::Closed) => return Done { status: 499, sent: 0, keep: false },
+        Err(Failure::SessionOver) => (refuse::session_over(snapshot), false),
         Err(Failure::Malformed) => {
             (Problem::from(Code::BadRequest).detail("a chunk of the body is malformed"), true)
         }

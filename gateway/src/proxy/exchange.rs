@@ -10,7 +10,8 @@ use super::{
     relay::{Relay, relay},
     request_head::{self, Parts},
     stream::{ReadHalf, Stream, WriteHalf},
-    timers::{Elapsed, Watch},
+    timers::{Elapsed, SessionOver, Watch},
+    upgrade::{Asked, End, Surroundings, tunnel},
     worker::Worker,
 };
 use crate::{
@@ -36,6 +37,8 @@ pub struct Wire<'c, 's> {
     pub writer: &'c mut WriteHalf<'s>,
     /// Limits its waiting.
     pub watch: &'c Watch,
+    /// What had come from it after the head, when there is no body.
+    pub early: &'c [u8],
 }
 
 /// How an exchange ended.
@@ -60,6 +63,8 @@ pub enum Failure {
     Malformed,
     /// The client is gone, or too slow to wait for: nothing is said.
     Gone,
+    /// The session in whose name it was made is over.
+    SessionOver,
 }
 
 /// What an exchange is about.
@@ -74,6 +79,8 @@ pub struct Job<'a> {
     pub snapshot: &'a Snapshot,
     /// A `Set-Cookie` for the answer.
     pub set_cookie: Option<String>,
+    /// The protocol that the client would rather speak.
+    pub upgrade: Option<Asked>,
 }
 
 impl Job<'_> {
@@ -104,12 +111,21 @@ pub async fn forward(
         route: job.route,
         upstream: job.upstream(),
         identity: job.permit.identity(),
+        upgrade: job.upgrade.as_ref().map(|asked| asked.protocols.as_slice()),
     };
     request_head::write(&mut head, &parts, worker).map_err(Failure::Code)?;
-    let result = match upload {
-        None => without_body(wire, &head, job, worker).await,
-        // Rarer, and larger: boxed, so that an idle connection does not pay for it.
-        Some(upload) => Box::pin(with_body(wire, upload, &head, job, worker)).await,
+    let (begun, watch) = (Cell::new(false), wire.watch);
+    let result = {
+        let work = pin!(either(wire, upload, &head, job, worker, &begun));
+        match job.permit.identity() {
+            None => work.await,
+            Some(identity) => match watch.while_live(&identity.session, work).await {
+                Ok(result) => result,
+                // What has begun is broken off, and does not look whole.
+                Err(SessionOver) if begun.get() => Err(Failure::Gone),
+                Err(SessionOver) => Err(Failure::SessionOver),
+            },
+        }
     };
     worker.buffers.give(head);
     match result {
@@ -118,21 +134,41 @@ pub async fn forward(
     }
 }
 
+/// `begun` is set once the client has got anything.
+async fn either(
+    wire: &mut Wire<'_, '_>,
+    upload: Option<&mut Upload>,
+    head: &[u8],
+    job: &Job<'_>,
+    worker: &Worker,
+    begun: &Cell<bool>,
+) -> Result<Done, Failure> {
+    match upload {
+        None => without_body(wire, head, job, worker, begun).await,
+        // Rarer, and larger: boxed, so that an idle connection does not pay for it.
+        Some(upload) => Box::pin(with_body(wire, upload, head, job, worker, begun)).await,
+    }
+}
+
 async fn without_body(
     wire: &mut Wire<'_, '_>,
     head: &[u8],
     job: &Job<'_>,
     worker: &Worker,
+    begun: &Cell<bool>,
 ) -> Result<Done, Failure> {
+    if let Some(asked) = &job.upgrade {
+        asked.may_switch.set(true);
+    }
     if let Some(kept) = worker.pool.take(job.upstream()) {
-        match once(wire, kept, head, job, worker).await {
+        match once(wire, kept, head, job, worker, begun).await {
             // It had been closed while it was kept: the request may not even have been read.
             Err(Failure::Closed) if job.is_idempotent() => {}
             other => return other,
         }
     }
     let stream = connect(wire.watch, job.upstream()).await?;
-    once(wire, stream, head, job, worker).await
+    once(wire, stream, head, job, worker, begun).await
 }
 
 async fn once(
@@ -141,14 +177,18 @@ async fn once(
     head: &[u8],
     job: &Job<'_>,
     worker: &Worker,
+    begun: &Cell<bool>,
 ) -> Result<Done, Failure> {
     let (mut reader, mut writer) = stream.split();
     let limit = job.upstream().response_timeout;
     send(&mut writer, wire.watch, limit, head).await.map_err(|_| Failure::Closed)?;
     wire.watch.arm(limit);
-    let begun = Cell::new(false);
-    let relay = relay(&mut reader, wire.writer, wire.watch, job, worker, &begun);
+    let relay = relay(&mut reader, wire.writer, wire.watch, job, worker, begun);
     let relay = unless_left(wire.reader, relay).await?;
+    if let Some(first) = &relay.upgraded {
+        let upstream = End { reader: &mut reader, writer: &mut writer, first };
+        return Ok(Box::pin(upgraded(wire, wire.early, upstream, job, worker)).await);
+    }
     Ok(finish(stream, relay, true, job, worker))
 }
 
@@ -158,6 +198,7 @@ async fn with_body(
     head: &[u8],
     job: &Job<'_>,
     worker: &Worker,
+    begun: &Cell<bool>,
 ) -> Result<Done, Failure> {
     let stall = job.snapshot.limits.body_stall;
     if job.request.head.expects_continue {
@@ -170,12 +211,16 @@ async fn with_body(
         None => connect(wire.watch, job.upstream()).await?,
     };
     let (mut reader, mut writer) = stream.split();
-    let begun = Cell::new(false);
     let patience = worker.timers.watch();
     let chunked = job.request.head.framing == Framing::Chunked;
-    let pumped = pump(wire.reader, &mut writer, &patience, upload, Pump { head, chunked, stall }, worker);
-    let relayed = relay(&mut reader, wire.writer, wire.watch, job, worker, &begun);
-    let relayed = both(pumped, relayed, wire.watch, job.upstream().response_timeout, &begun).await?;
+    let pump = Pump { head, chunked, stall, asked: job.upgrade.as_ref() };
+    let pumped = pumped(wire.reader, &mut writer, &patience, upload, pump, worker);
+    let relayed = relay(&mut reader, wire.writer, wire.watch, job, worker, begun);
+    let relayed = both(pumped, relayed, wire.watch, job.upstream().response_timeout, begun).await?;
+    if let Some(first) = &relayed.upgraded {
+        let upstream = End { reader: &mut reader, writer: &mut writer, first };
+        return Ok(upgraded(wire, upload.rest(), upstream, job, worker).await);
+    }
     let complete = upload.body.is_done();
     Ok(finish(stream, relayed, complete, job, worker))
 }
@@ -252,9 +297,10 @@ struct Pump<'a> {
     head: &'a [u8],
     chunked: bool,
     stall: Duration,
+    asked: Option<&'a Asked>,
 }
 
-async fn pump(
+async fn pumped(
     reader: &mut ReadHalf<'_>,
     writer: &mut WriteHalf<'_>,
     watch: &Watch,
@@ -279,7 +325,29 @@ async fn pump(
         send(writer, watch, pump.stall, b"0\r\n\r\n").await.map_err(|_| Pumped::Upstream)?;
     }
     worker.buffers.give(out);
+    if let Some(asked) = pump.asked {
+        asked.may_switch.set(true);
+    }
     Ok(())
+}
+
+/// The connection has changed its protocol: from here on it is a tunnel.
+async fn upgraded(
+    wire: &mut Wire<'_, '_>,
+    early: &[u8],
+    upstream: End<'_>,
+    job: &Job<'_>,
+    worker: &Worker,
+) -> Done {
+    let client = End { reader: wire.reader, writer: wire.writer, first: early };
+    let used = || {
+        if let Some(identity) = job.permit.identity() {
+            identity.session.touch(worker.clock.now());
+        }
+    };
+    let idle = job.upstream().idle_timeout;
+    let around = Surroundings { watch: wire.watch, idle, buffers: &worker.buffers, used: &used };
+    Done { status: 101, sent: tunnel(client, upstream, around).await, keep: false }
 }
 
 /// One chunk as we write it: no extension, no odd spelling.

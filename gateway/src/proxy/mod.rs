@@ -34,4 +34,5 @@ pub mod route;
 mod stream;
 pub mod target;
 mod timers;
+mod upgrade;
 pub mod worker;

@@ -52,6 +52,12 @@ pub fn not_understood(problem_: &Problem, head: &Head, bytes: &[u8], id: &str, w
     problem(problem_, navigation, id, worker)
 }
 
+/// The session ended while its request was under way, and nothing was answered yet.
+pub fn session_over(snapshot: &Snapshot) -> Problem {
+    let login_url = Some(format!("{}{}", snapshot.public.origin, snapshot.endpoints.login));
+    Problem { login_url, ..Problem::from(Code::LoginRequired).detail("the session has ended") }
+}
+
 /// A page or a problem document.
 pub fn problem(problem: &Problem, navigation: bool, id: &str, worker: &Worker) -> Answer {
     let mut answer = Answer::new(problem.code.status()).field("cache-control", "no-store");

@@ -25,7 +25,7 @@ const INTERIM: usize = 10;
 const LARGE: usize = 64 * 1024;
 
 /// How the answer ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Relay {
     /// Its status.
     pub status: u16,
@@ -35,6 +35,8 @@ pub struct Relay {
     pub client_rests: bool,
     /// The upstream sent all of it and nothing else, and keeps the connection.
     pub upstream_rests: bool,
+    /// The protocol has changed; with what of the new one has come already.
+    pub upgraded: Option<Vec<u8>>,
 }
 
 /// How the client learns where the body ends.
@@ -71,6 +73,13 @@ pub async fn relay(
     let close = !job.request.head.keep_alive || stream.to_client == ToClient::Close || worker.is_draining();
     response_head::write(&mut stream.out, &head, &stream.input, job, stream.to_client, close);
     begun.set(true);
+    if head.status == 101 {
+        send(client, watch, job.snapshot.limits.idle_timeout, &stream.out)
+            .await
+            .map_err(|_| Failure::Gone)?;
+        let upgraded = Some(stream.input.split_off(head.len));
+        return Ok(Relay { status: 101, sent: 0, client_rests: false, upstream_rests: false, upgraded });
+    }
     let ended = stream.run(upstream, client, watch, job).await;
     let excess = stream.at < stream.input.len();
     let relay = Relay {
@@ -78,6 +87,7 @@ pub async fn relay(
         sent: stream.sent,
         client_rests: ended && !close,
         upstream_rests: ended && head.keep_alive && !excess,
+        upgraded: None,
     };
     worker.buffers.give(stream.out);
     worker.buffers.give(stream.input);
@@ -103,7 +113,13 @@ async fn read_head(
                 watch.disarm();
                 return Ok(head);
             }
-            Some(head) if head.status == 101 => return Err(invalid("it switches protocols, unasked")),
+            Some(head) if head.status == 101 => {
+                if !job.upgrade.as_ref().is_some_and(|asked| asked.is_granted(&head, input)) {
+                    return Err(invalid("it switches to a protocol that was not asked for"));
+                }
+                watch.disarm();
+                return Ok(head);
+            }
             Some(_) if interim == INTERIM => return Err(invalid("too many interim answers")),
             Some(head) => {
                 interim += 1;

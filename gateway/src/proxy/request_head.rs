@@ -26,6 +26,8 @@ pub struct Parts<'a> {
     pub upstream: &'a Upstream,
     /// Who is signed in, as the permit holds it.
     pub identity: Option<&'a Identity>,
+    /// The protocols that the upstream may switch to.
+    pub upgrade: Option<&'a [u8]>,
 }
 
 /// Writes the head into `out`.
@@ -39,6 +41,10 @@ pub fn write(out: &mut Vec<u8>, parts: &Parts<'_>, worker: &Worker) -> Result<()
     }
     forwarding(out, parts);
     framing(out, parts);
+    if let Some(protocols) = parts.upgrade {
+        line(out, "Connection", b"upgrade");
+        line(out, "Upgrade", protocols);
+    }
     if let Some(identity) = parts.identity {
         worker.prepared.append(out, parts, identity, worker)?;
     }

@@ -46,7 +46,12 @@ pub fn write(
             _ => field(out, name, value),
         }
     }
-    if private && !cache_control {
+    if head.status == 101 {
+        field(out, b"Connection", b"upgrade");
+        for protocol in head.values(input, "upgrade") {
+            field(out, b"Upgrade", protocol);
+        }
+    } else if private && !cache_control {
         field(out, b"Cache-Control", b"private");
     }
     if to_client == ToClient::Chunks {

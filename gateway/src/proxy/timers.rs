@@ -1,12 +1,18 @@
 //! Time limits on waiting, without a timer of the runtime for each: a connection writes
 //! down when it has waited too long, and one task per worker looks through all of them
-//! ten times a second. A request that does not wait pays for nothing.
+//! ten times a second. A request that does not wait pays for nothing. The same look tells
+//! what goes on in the name of a session that the session is over.
 
+use crate::{
+    clock::{Clock, UnixMillis},
+    sessions::LiveSession,
+};
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
+    sync::Arc,
     task::{Poll, Waker},
     time::{Duration, Instant},
 };
@@ -15,9 +21,18 @@ use tokio::sync::Notify;
 /// How late a limit may fire.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Looks that what goes on may outlive its session: an ordinary answer that is nearly
+/// through is not torn, and within the second that the contract gives (section 7)
+/// everything has ended.
+const GRACE: u8 = 2;
+
 /// The time was over first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
+
+/// The session was over first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionOver;
 
 /// All watches of one worker.
 pub struct Timers {
@@ -38,7 +53,23 @@ struct Slot {
     deadline: Cell<u64>,
     /// Nothing is lost if this one is told to stop.
     idle: Cell<bool>,
+    life: RefCell<Life>,
     waker: RefCell<Option<Waker>>,
+}
+
+/// On whose life it depends what goes on.
+#[derive(Default)]
+enum Life {
+    /// Nobody's.
+    #[default]
+    Free,
+    /// A session's, which is looked at once this time has passed: most requests are
+    /// shorter than a tick, and none of them pays for more than this number.
+    Begun(u64),
+    /// This session's; it has been seen dead so many times.
+    Bound(Arc<LiveSession>, u8),
+    /// It is over.
+    Over,
 }
 
 impl Slot {
@@ -46,6 +77,40 @@ impl Slot {
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }
+    }
+
+    fn remember(&self, waker: &Waker) {
+        let mut known = self.waker.borrow_mut();
+        if !known.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+    }
+
+    /// Whether somebody must be told of the life that this depends on.
+    fn look_at_life(&self, now: UnixMillis) -> bool {
+        let mut life = self.life.borrow_mut();
+        match &mut *life {
+            Life::Free | Life::Over => false,
+            Life::Begun(_) => true,
+            Life::Bound(session, _) if session.is_live(now) => false,
+            Life::Bound(_, seen) if *seen < GRACE => {
+                *seen += 1;
+                false
+            }
+            Life::Bound(..) => {
+                *life = Life::Over;
+                true
+            }
+        }
+    }
+}
+
+/// Nothing depends on a session any more when what did has ended, or was dropped.
+struct Unbind<'a>(&'a Slot);
+
+impl Drop for Unbind<'_> {
+    fn drop(&mut self) {
+        *self.0.life.borrow_mut() = Life::Free;
     }
 }
 
@@ -84,17 +149,18 @@ impl Timers {
     }
 
     /// Wakes whoever has waited too long, for ever. To be spawned once.
-    pub async fn run(self: Rc<Self>) {
+    pub async fn run(self: Rc<Self>, clock: Clock) {
         loop {
             if self.free.borrow().len() == self.watches.borrow().len() {
                 self.first.notified().await;
             }
             tokio::time::sleep(TICK).await;
             self.look_at_clock();
-            let now = self.now();
+            let (now, wall) = (self.now(), clock.now());
             for slot in self.watches.borrow().iter().flatten() {
                 let deadline = slot.deadline.get();
-                if deadline != 0 && deadline <= now {
+                let late = deadline != 0 && deadline <= now;
+                if slot.look_at_life(wall) || late {
                     slot.fire();
                 }
             }
@@ -147,10 +213,31 @@ impl Watch {
             if deadline != 0 && deadline <= self.timers.now() {
                 return Poll::Ready(Err(Elapsed));
             }
-            let mut waker = self.slot.waker.borrow_mut();
-            if !waker.as_ref().is_some_and(|w| w.will_wake(context.waker())) {
-                *waker = Some(context.waker().clone());
+            self.slot.remember(context.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Goes on with `work` while `session` lives, and a moment longer.
+    pub async fn while_live<T>(
+        &self,
+        session: &Arc<LiveSession>,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, SessionOver> {
+        *self.slot.life.borrow_mut() = Life::Begun(self.timers.now());
+        let _unbind = Unbind(&self.slot);
+        poll_fn(|context| {
+            if let Poll::Ready(value) = work.as_mut().poll(context) {
+                return Poll::Ready(Ok(value));
             }
+            let mut life = self.slot.life.borrow_mut();
+            match *life {
+                Life::Over => return Poll::Ready(Err(SessionOver)),
+                Life::Begun(at) if at != self.timers.now() => *life = Life::Bound(session.clone(), 0),
+                _ => {}
+            }
+            self.slot.remember(context.waker());
             Poll::Pending
         })
         .await
@@ -184,6 +271,7 @@ impl Drop for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sessions::{Account, live_for_tests};
     use std::future::{pending, ready};
 
     fn run(test: impl Future<Output = ()>) {
@@ -195,7 +283,7 @@ mod tests {
     fn what_is_done_in_time_is_not_disturbed_and_what_is_not_ends() {
         run(async {
             let timers = Timers::new();
-            tokio::task::spawn_local(timers.clone().run());
+            tokio::task::spawn_local(timers.clone().run(Clock::system()));
             let watch = timers.watch();
             assert_eq!(watch.within(Duration::from_secs(60), ready(1)).await, Ok(1));
             assert_eq!(watch.within(Duration::from_millis(1), pending::<()>()).await, Err(Elapsed));
@@ -216,6 +304,30 @@ mod tests {
             tokio::task::spawn_local(timers.clone().run());
             let later = idle.idle(Duration::from_secs(60), pending::<()>()).await;
             assert_eq!(later, Err(Elapsed));
+        });
+    }
+
+    #[test]
+    fn what_goes_on_ends_soon_after_its_session_and_nobody_elses_does() {
+        run(async {
+            let clock = Clock::manual(UnixMillis(1_000_000));
+            let timers = Timers::new();
+            tokio::task::spawn_local(timers.clone().run(clock.clone()));
+            let session = |sid, seconds| {
+                let expires = clock.now().plus(Duration::from_secs(seconds));
+                live_for_tests(sid, Account::for_tests(sid), clock.now(), expires)
+            };
+            let (short, long) = (session("short", 10), session("long", 20));
+            let (one, other) = (timers.watch(), timers.watch());
+            let mut never = pin!(pending::<()>());
+            let ended = one.while_live(&short, never.as_mut());
+            let mut until_then = pin!(async {
+                clock.advance(Duration::from_secs(15));
+                ended.await
+            });
+            assert_eq!(other.while_live(&long, until_then.as_mut()).await, Ok(Err(SessionOver)));
+            let mut at_once = pin!(ready(7));
+            assert_eq!(one.while_live(&short, at_once.as_mut()).await, Ok(7), "what is through is through");
         });
     }
 

@@ -236,7 +236,7 @@ impl Worker {
         admission: Arc<Admission>,
         limit: Arc<Cutoff>,
     ) {
-        tokio::task::spawn_local(self.timers.clone().run());
+        tokio::task::spawn_local(self.timers.clone().run(self.clock.clone()));
         tokio::task::spawn_local(self.clone().look_after());
         let accepting = listeners.into_iter().map(|listener| {
             let listener = TcpListener::from_std(listener).expect("a listener in non-blocking mode");
