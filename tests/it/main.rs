@@ -23,4 +23,6 @@ mod reload;
 mod routing;
 mod sessions;
 mod store;
+mod streams;
 mod tokens;
+mod upgrades;

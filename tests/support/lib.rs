@@ -4,8 +4,9 @@
 //! `program.rs` the built binary · `gateway.rs` one running gateway · `site.rs` a gateway
 //! with an upstream and alice · `request.rs` `connection.rs` `response.rs` the client ·
 //! `raw.rs` bytes against the shared site · `upstream.rs` `recorded.rs` what an upstream saw · `readers.rs` how applications read
-//! it · `login.rs` signing in · `load.rs` many requests at a steady rate · `wait.rs` conditions instead of sleeps · `rng.rs`
-//! repeatable variants · `services.rs` programs that may be missing.
+//! it · `websocket.rs` frames by hand · `login.rs` signing in · `load.rs` many requests at a
+//! steady rate · `wait.rs` conditions instead of sleeps · `rng.rs` repeatable variants ·
+//! `services.rs` programs that may be missing.
 //!
 //! What may not come in: a crate of the gateway. The tests know the contract only.
 
@@ -24,6 +25,7 @@ pub mod services;
 pub mod site;
 pub mod upstream;
 pub mod wait;
+pub mod websocket;
 
 pub use connection::{Broken, Connection};
 pub use gateway::Gateway;
