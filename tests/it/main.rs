@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // tests: a panic is the report
 
 mod appearance;
+mod bodies;
 mod browser;
 mod cli;
 mod demo;
@@ -26,3 +27,4 @@ mod store;
 mod streams;
 mod tokens;
 mod upgrades;
+mod websockets;

@@ -158,3 +158,34 @@ fn what_nobody_is_signed_in_for_depends_on_no_session() {
     assert!(alices.ends(), "it carried her identity");
     assert_eq!(nobodys.echoes(b"on").unwrap(), b"on");
 }
+
+//
+#[test]
+fn at_a_drain_streams_go_on_until_its_time_is_over() {
+    let upstream = Upstream::scripted(|stream, _| any_stream(stream));
+    let mut site = Site::before(upstream, "drain = \"2s\"", ROUTES);
+    let Open { mut socket, mut events, upload, waiting } = open(&site, &site.alice);
+    site.gateway.signal("TERM");
+    until("no new connections", || TcpStream::connect(site.gateway.address).is_err().then_some(()));
+    assert_eq!(socket.echoes(b"during the drain").unwrap(), b"during the drain");
+    assert_eq!(site.upstream.ended(), 0, "nothing is cut");
+    site.gateway.wait();
+    assert!(socket.ends());
+    assert!(matches!(events.chunk(), Err(Broken::Closed(_))), "events do not look whole");
+    for mut cut in [upload, waiting] {
+        assert!(cut.ends());
+    }
+}
+
+#[test]
+fn a_drain_does_not_wait_when_the_streams_have_ended() {
+    let upstream = Upstream::scripted(|stream, _| any_stream(stream));
+    let mut site = Site::before(upstream, "drain = \"1h\"", ROUTES);
+    let mut socket = site.gateway.connect();
+    socket.upgrade(&handshake("/app/ws").cookie(&site.alice.cookie));
+    site.gateway.signal("TERM");
+    until("no new connections", || TcpStream::connect(site.gateway.address).is_err().then_some(()));
+    socket.finish_writing();
+    assert!(socket.ends());
+    assert!(site.gateway.wait().success());
+}

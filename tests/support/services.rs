@@ -36,6 +36,19 @@ fn missing(name: &str) {
     eprintln!("SKIPPED: {name} is not installed; `./tests/run` installs it");
 }
 
+/// Where a package from PyPI is that `tests/run` puts into an ignored folder, or nothing
+/// after a loud word; missing as a [`service`] is.
+pub fn package(name: &str) -> Option<PathBuf> {
+    let folder = crate::program::root().join("tests/.env").join(name);
+    if service("python3").is_some() && folder.join(".stamp").is_file() {
+        return Some(folder);
+    }
+    let required = std::env::var_os("PORTCULLIS_REQUIRE_SERVICES").is_some_and(|v| v == "1");
+    assert!(!required, "{name} is not in tests/.env, and PORTCULLIS_REQUIRE_SERVICES=1 asks for it");
+    eprintln!("SKIPPED: the Python package {name} is not there; `./tests/run` installs it");
+    None
+}
+
 /// curl with arguments: its standard output, if it is there. Fails when curl does.
 pub fn curl(arguments: &[&str]) -> Option<String> {
     let path = service("curl")?;

@@ -78,7 +78,8 @@ async fn one_request(client: &mut Client<'_>, peer_text: &str, worker: &Rc<Worke
         }
     };
     worker.log.request(&entry, &done, started.elapsed(), worker);
-    let lingers = done.status >= 400 && !done.keep;
+    // 499 is nobody's answer: there is nothing to wait for.
+    let lingers = done.status >= 400 && done.status != 499 && !done.keep;
     // Also in a drain: an answer that did not say `close` may have its next request.
     let keep = done.keep;
     if keep {

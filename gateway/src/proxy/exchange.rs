@@ -128,6 +128,10 @@ pub async fn forward(
         }
     };
     worker.buffers.give(head);
+    if result.is_err() && begun.get() && job.request.head.http10 {
+        // Its end would look like the end of the answer.
+        wire.writer.break_off();
+    }
     match result {
         Err(Failure::Closed) => Err(Failure::Code(Code::UpstreamInvalid)),
         other => other,
@@ -213,8 +217,8 @@ async fn with_body(
     let (mut reader, mut writer) = stream.split();
     let patience = worker.timers.watch();
     let chunked = job.request.head.framing == Framing::Chunked;
-    let pump = Pump { head, chunked, stall, asked: job.upgrade.as_ref() };
-    let pumped = pumped(wire.reader, &mut writer, &patience, upload, pump, worker);
+    let how = Pump { head, chunked, stall, asked: job.upgrade.as_ref() };
+    let pumped = pump(wire.reader, &mut writer, &patience, upload, how, worker);
     let relayed = relay(&mut reader, wire.writer, wire.watch, job, worker, begun);
     let relayed = both(pumped, relayed, wire.watch, job.upstream().response_timeout, begun).await?;
     if let Some(first) = &relayed.upgraded {
@@ -300,7 +304,7 @@ struct Pump<'a> {
     asked: Option<&'a Asked>,
 }
 
-async fn pumped(
+async fn pump(
     reader: &mut ReadHalf<'_>,
     writer: &mut WriteHalf<'_>,
     watch: &Watch,

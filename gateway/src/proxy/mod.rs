@@ -3,7 +3,7 @@
 //!
 //! In the order in which a request meets them: `listen` `worker` `connection` `stream` `client`
 //! `http1/` `pipeline` (`target` `forwarded` `route` `ambiguity` `authenticate` `policy`
-//! `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `pool` `relay`
+//! `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `pool` `relay` `upgrade`
 //! `response_head`) or `endpoint_call`; `answer` `access_log` `timers` beside them.
 //!
 //! What may not come in: `login`, `accounts`, `store`, `registry`. Sessions and tokens

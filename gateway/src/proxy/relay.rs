@@ -81,6 +81,9 @@ pub async fn relay(
         return Ok(Relay { status: 101, sent: 0, client_rests: false, upstream_rests: false, upgraded });
     }
     let ended = stream.run(upstream, client, watch, job).await;
+    if !ended && stream.to_client == ToClient::Close {
+        client.break_off();
+    }
     let excess = stream.at < stream.input.len();
     let relay = Relay {
         status: head.status,

@@ -7,6 +7,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf},
@@ -94,6 +95,14 @@ impl ReadHalf<'_> {
 }
 
 impl WriteHalf<'_> {
+    /// What was written last is not the end of it, though the connection ends: the peer is
+    /// to see an error. TLS shows it by itself: its own end is missing.
+    pub fn break_off(&self) {
+        if let Self::Plain(writer) = self {
+            let _ = socket2::SockRef::from(writer.as_ref()).set_linger(Some(Duration::ZERO));
+        }
+    }
+
     /// Whether what was written may wait in a buffer until it is flushed.
     pub fn is_buffered(&self) -> bool {
         !matches!(self, Self::Plain(_))

@@ -301,7 +301,7 @@ mod tests {
             let stop = async { timers.end_idle(Duration::from_millis(1)) };
             let (waited, worked, ()) = tokio::join!(waiting, working, stop);
             assert_eq!((waited, worked), (Err(Elapsed), Ok(())));
-            tokio::task::spawn_local(timers.clone().run());
+            tokio::task::spawn_local(timers.clone().run(Clock::system()));
             let later = idle.idle(Duration::from_secs(60), pending::<()>()).await;
             assert_eq!(later, Err(Elapsed));
         });
