@@ -10,6 +10,7 @@
 
 mod accounts;
 mod address;
+mod admin;
 mod appearance;
 mod assertion;
 mod endpoints;
@@ -42,6 +43,7 @@ mod unbuilt;
 mod upstreams;
 
 pub use accounts::Accounts;
+pub use admin::Admin;
 pub use appearance::{Logo, Template};
 pub use assertion::Assertion;
 pub use endpoints::Endpoints;
@@ -74,6 +76,8 @@ pub struct Config {
     pub file: PathBuf,
     /// `[server]`
     pub server: Server,
+    /// `[admin]`
+    pub admin: Admin,
     /// `[store]`
     pub store: Store,
     /// `[endpoints]`

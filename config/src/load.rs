@@ -2,8 +2,8 @@
 //! not come in: the rules of one table.
 
 use crate::{
-    Config, accounts, assertion, endpoints, environment, identity_headers, limits, lockout, log, login,
-    nearest,
+    Config, accounts, admin, assertion, endpoints, environment, identity_headers, limits, lockout, log,
+    login, nearest,
     problem::{At, Book, Problem},
     routes, server, session, store, strategies, token,
     tree::{self, Table, Value},
@@ -22,6 +22,7 @@ pub(crate) struct Surroundings<'e> {
 /// The tables whose keys are fixed.
 pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("server", server::KEYS),
+    ("admin", admin::KEYS),
     ("store", store::KEYS),
     ("endpoints", endpoints::KEYS),
     ("login", login::KEYS),
@@ -169,6 +170,7 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
     }
     Config {
         file,
+        admin: admin::read(root, &server, book),
         store: store::read(root, around, book),
         session: session::read(root, book),
         token: token::read(root, &server.public_url, book),

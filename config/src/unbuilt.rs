@@ -3,12 +3,12 @@
 //! may not come in: names that the contract does not have.
 
 /// Whole tables, by their name at the root, as they are written in a file.
-const TABLES: &[(&str, &str)] =
-    &[("admin", "[admin]"), ("mail", "[mail]"), ("plugins", "[plugins]"), ("aliases", "[[aliases]]")];
+const TABLES: &[(&str, &str)] = &[("mail", "[mail]"), ("plugins", "[plugins]"), ("aliases", "[[aliases]]")];
 
 /// Keys of tables that do exist. The root has no name; `policy` is the table of a route.
 const KEYS: &[(&str, &[&str])] = &[
     ("", &["include"]),
+    ("admin", &["api"]),
     ("server", &["tls", "origins"]),
     ("token", &["trusted", "secret", "refresh_lifetime", "refresh_idle", "refresh_grace", "rotate"]),
     (

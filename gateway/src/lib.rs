@@ -13,15 +13,18 @@
 //! | [`registry`] | strategies by kind, and the guard around every call |
 //! | [`store`], [`seal`] | what survives a restart, and the key that seals it |
 //! | [`origin`] | whether a request comes from our own pages |
+//! | [`admin`], [`metrics`] | whether it is ready; what is counted |
 //! | [`problem`] | the only table of statuses and codes |
 //! | [`telemetry`], [`clock`], [`random`] | logs; time and randomness, which are passed in |
 
 pub mod accounts;
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod control;
 pub mod login;
+pub mod metrics;
 pub mod origin;
 pub mod pages;
 pub mod problem;

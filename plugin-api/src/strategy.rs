@@ -51,6 +51,11 @@ pub trait Strategy: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Answer<CredentialReply>> + Send {
         async { Err(StrategyError::Unsupported) }
     }
+
+    /// How much of its work waits for a thread of its own, for the metrics.
+    fn queued(&self) -> usize {
+        0
+    }
 }
 
 /// [`Strategy`] as the gateway holds it, whatever its origin.
@@ -63,6 +68,8 @@ pub trait DynStrategy: Send + Sync {
     fn begin<'a>(&'a self, call: &'a Call, request: Begin) -> Boxed<'a, Answer<Outcome>>;
     /// See [`Strategy::credentials`].
     fn credentials<'a>(&'a self, call: &'a Call, op: CredentialOp) -> Boxed<'a, Answer<CredentialReply>>;
+    /// See [`Strategy::queued`].
+    fn queued(&self) -> usize;
 }
 
 impl<S: Strategy> DynStrategy for S {
@@ -80,6 +87,10 @@ impl<S: Strategy> DynStrategy for S {
 
     fn credentials<'a>(&'a self, call: &'a Call, op: CredentialOp) -> Boxed<'a, Answer<CredentialReply>> {
         Box::pin(Strategy::credentials(self, call, op))
+    }
+
+    fn queued(&self) -> usize {
+        Strategy::queued(self)
     }
 }
 

@@ -95,7 +95,7 @@ fn every_problem_is_told_at_once_with_its_place_and_the_nearest_name() {
 fn a_table_of_a_later_version_is_refused_with_its_one_line() {
     for (text, name) in [
         ("[mail]\nurl = \"file:x\"\nfrom = \"a@b\"\n", "[mail]"),
-        ("[admin]\nlisten = \"127.0.0.1:0\"\n", "[admin]"),
+        ("[admin]\napi = \"off\"\n", "[admin] api"),
     ] {
         let ended = check(&format!("{}\n{text}", good())).with_code(1);
         let said = said(&ended);

@@ -1,6 +1,7 @@
 //! The front door, one file per behaviour, in one binary: compiled and linked once.
 #![allow(clippy::unwrap_used)] // tests: a panic is the report
 
+mod admin;
 mod appearance;
 mod bodies;
 mod browser;

@@ -24,6 +24,7 @@ pub(super) fn keep(next: &mut Config, now: &Config, asked: &[SocketAddr]) -> Vec
     }
     // As it was asked for, so that what is derived from port 0 is settled as at the start.
     next.server.listen = asked.to_vec();
+    hold("[admin] listen", &mut next.admin.listen, &now.admin.listen, &mut kept);
     hold("[server] threads", &mut next.server.threads, &now.server.threads, &mut kept);
     hold("[store]", &mut next.store, &now.store, &mut kept);
     hold("[session] idle", &mut next.session.idle, &now.session.idle, &mut kept);

@@ -17,8 +17,10 @@ pub use draining::Draining;
 pub use reload::Loader;
 
 use crate::{
+    admin::{Door, Open, Standing},
     clock::Clock,
     control::{self, Control},
+    metrics::{Metrics, Sources},
     pages::Pages,
     proxy::{
         listen::Listeners,
@@ -103,6 +105,7 @@ pub struct Ready {
     pub random: Random,
     asked: Vec<SocketAddr>,
     listeners: Listeners,
+    admin: Option<Door>,
     signals: Signals,
 }
 
@@ -128,13 +131,16 @@ impl Ready {
         let listeners = Listeners::bind(&config.server.listen, config.server.threads)
             .map_err(|(at, why)| no_address(at, &why))?;
         let asked = config.server.listen.clone();
+        let at_admin = |address| Door::bind(address).map_err(|why| no_address(address, &why));
+        let admin = config.admin.listen.map(at_admin).transpose()?;
         url::settle(&mut config, listeners.addresses());
-        Ok(Self { config, asked, store, registry, clock, random, listeners, signals })
+        Ok(Self { config, asked, store, registry, clock, random, listeners, admin, signals })
     }
 
     /// Begins to serve.
     pub async fn serve(self, log: &Logger) -> Result<Gateway, Failed> {
-        let Self { config, asked, store, registry, clock, random, listeners, signals } = self;
+        let Self { config, asked, store, registry, clock, random, listeners, admin, signals } = self;
+        let metrics = Arc::new(Metrics::default());
         let stuck = |error: StoreError| Failed::Start(format!("the store did not answer: {error}"));
         let config = Arc::new(config);
         let sealer = store.sealer().map_err(|error| Failed::Start(error.to_string()))?;
@@ -151,10 +157,11 @@ impl Ready {
             store: store.clone(),
             sessions: sessions.clone(),
             tokens: tokens.clone(),
-            registry,
+            registry: registry.clone(),
             pages: pages.clone(),
             clock: clock.clone(),
             random: random.clone(),
+            metrics: metrics.clone(),
         }));
         let addresses = listeners.addresses().to_vec();
         let plane = Plane {
@@ -166,6 +173,7 @@ impl Ready {
             control: Handle::current(),
             clock,
             random,
+            metrics: metrics.clone(),
             log: config.log.access.then(|| log.clone()),
         };
         let workers = worker::start(&plane, listeners)
@@ -173,8 +181,14 @@ impl Ready {
         for address in &addresses {
             tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "accepting connections");
         }
+        let sources = Sources { store, connections: workers.admission() };
+        let draining = Draining::default();
+        let standing = Arc::new(Standing::new(sources, metrics, control.clone(), draining.clone()));
+        let admin = admin.map(|door| door.open(standing.clone())).transpose();
+        let admin =
+            admin.map_err(|error| Failed::Start(format!("cannot open the admin listener: {error}")))?;
         let in_force = InForce { config, asked, generation: 1, plane, control };
-        Ok(Gateway { in_force, addresses, feed, workers, signals, draining: Draining::default() })
+        Ok(Gateway { in_force, addresses, feed, workers, standing, admin, signals, draining })
     }
 }
 
@@ -214,6 +228,8 @@ pub struct Gateway {
     addresses: Vec<SocketAddr>,
     feed: Following,
     workers: Workers,
+    standing: Arc<Standing>,
+    admin: Option<Open>,
     signals: Signals,
     draining: Draining,
 }
@@ -232,6 +248,11 @@ impl Gateway {
     /// Where it listens.
     pub fn urls(&self) -> impl Iterator<Item = String> {
         self.addresses.iter().map(|address| format!("http://{address}"))
+    }
+
+    /// Where its metrics are, if anywhere.
+    pub fn metrics_url(&self) -> Option<String> {
+        self.admin.as_ref().map(|open| format!("http://{}/metrics", open.address))
     }
 
     /// Serves until it is asked to end, and then until nothing is in flight.
@@ -260,7 +281,7 @@ impl Gateway {
             // One at a time; a strategy that is slow to start does not put off an end. What
             // is asked for meanwhile is done next, however often it was asked for.
             tokio::select! {
-                () = self.in_force.reload(load) => {}
+                taken = self.in_force.reload(load) => self.standing.reloaded(taken),
                 _ = self.signals.end() => return,
             }
         }

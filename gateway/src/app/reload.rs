@@ -40,12 +40,14 @@ struct Next {
 }
 
 impl InForce {
-    /// Puts the next configuration in the place of this one, or keeps this one.
-    pub(super) async fn reload(&mut self, load: &Loader) {
+    /// Puts the next configuration in the place of this one, or keeps this one;
+    /// says which.
+    pub(super) async fn reload(&mut self, load: &Loader) -> bool {
         let next = match load() {
             Ok(config) => self.build(config).await,
             Err(problems) => Err(problems),
         };
+        let taken = next.is_ok();
         match next {
             Ok((next, kept)) => {
                 self.put(next);
@@ -64,6 +66,7 @@ impl InForce {
                 );
             }
         }
+        taken
     }
 
     async fn build(&self, mut config: Config) -> Result<(Next, Vec<&'static str>), Vec<Problem>> {

@@ -23,6 +23,9 @@ pub(super) fn run(file: &File) -> Done {
     let end = runtime.block_on(async {
         let ready = Ready::new(config, clock, Random::system()).await?;
         let gateway = ready.serve(&log).await?;
+        if let Some(url) = gateway.metrics_url() {
+            note(&format!("metrics at {url}"));
+        }
         for url in gateway.urls() {
             note(&format!("listening on {url}"));
         }

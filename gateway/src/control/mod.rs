@@ -18,6 +18,7 @@ use crate::{
     accounts,
     clock::Clock,
     login,
+    metrics::Metrics,
     pages::Pages,
     problem::{Code, Problem},
     proxy::endpoint::{EndpointHandler, EndpointRequest},
@@ -56,6 +57,8 @@ pub struct Control {
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
+    /// Where logins are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Answers every request to an endpoint, each by what holds when it comes: a reload

@@ -77,6 +77,7 @@ impl Gateway {
             store,
             clock,
             random,
+            metrics: Arc::default(),
         });
         Self { handler: handler(Arc::new(ArcSwap::new(control.clone()))), control }
     }

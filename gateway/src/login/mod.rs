@@ -34,7 +34,11 @@ pub(crate) async fn submit(ask: &Ask<'_>, strategy: &Instance) -> Result<Reply, 
     let limits = &ask.control.config.limits;
     let limits = Limits { depth: limits.json_depth, fields: limits.json_fields };
     let body = body::read(&ask.request.headers, &ask.request.body, limits)?;
-    match log_in(ask, strategy, &body).await {
+    let outcome = log_in(ask, strategy, &body).await;
+    if let Err(problem) = &outcome {
+        ask.control.metrics.login(strategy.id(), problem.code.as_str());
+    }
+    match outcome {
         Err(problem) if ask.is_browser_form() => Ok(page::again(ask, strategy, &body, &problem).await),
         answer => answer,
     }
@@ -57,6 +61,7 @@ async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply
             match open::session(ask, &admitted, &asked).await {
                 Ok(Some(opened)) => {
                     throttle::clear(ask, reservation).await;
+                    ask.control.metrics.login(strategy.id(), "success");
                     Ok(answer::to(ask, &asked, &opened))
                 }
                 // Disabled, or its password changed, while we looked at the old one.
@@ -67,7 +72,10 @@ async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply
                 }
             }
         }
-        Decided::Next(form) => Ok(answer::next(&form)),
+        Decided::Next(form) => {
+            ask.control.metrics.login(strategy.id(), "next");
+            Ok(answer::next(&form))
+        }
         Decided::NotAdmitted => {
             throttle::give_back(ask, reservation).await;
             audit_failure(ask, strategy, &named, "not_admitted");

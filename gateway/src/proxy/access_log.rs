@@ -10,10 +10,11 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
+    metrics::RouteMeter,
     snapshot::Route,
     telemetry::{Line, Logger},
 };
-use std::{cell::RefCell, net::IpAddr, time::Duration};
+use std::{cell::RefCell, net::IpAddr, rc::Rc, time::Duration};
 
 /// Lines are handed on when they come to so many bytes, and ten times a second.
 const BATCH: usize = 32 * 1024;
@@ -23,6 +24,8 @@ const BATCH: usize = 32 * 1024;
 pub struct Entry {
     /// The request's id.
     pub id: String,
+    /// Where it is counted, once that is known.
+    pub meter: Option<Rc<RouteMeter>>,
     wanted: bool,
     now: Option<UnixMillis>,
     client: IpAddr,
@@ -46,6 +49,7 @@ impl Entry {
         path.truncate(end);
         Self {
             id: String::new(),
+            meter: None,
             wanted,
             now: None,
             client: peer,

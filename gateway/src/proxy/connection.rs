@@ -77,7 +77,9 @@ async fn one_request(client: &mut Client<'_>, peer_text: &str, worker: &Rc<Worke
             respond(&mut wire, upload.as_mut(), head, &answer, (&entry.id, close), worker).await
         }
     };
-    worker.log.request(&entry, &done, started.elapsed(), worker);
+    let took = started.elapsed();
+    worker.meter.request(entry.meter.as_deref(), done.status, took);
+    worker.log.request(&entry, &done, took, worker);
     // 499 is nobody's answer: there is nothing to wait for.
     let lingers = done.status >= 400 && done.status != 499 && !done.keep;
     // Also in a drain: an answer that did not say `close` may have its next request.
@@ -102,21 +104,32 @@ async fn serve_understood(
         Err(refusal) => {
             // Whoever sends what can be read in two ways may have sent more of it.
             let close = refusal.problem.code.status() == 400;
+            // A refusal does not carry its route, which is looked up again to be counted.
+            let routes = &snapshot.routes;
+            let route =
+                routes.select(&request.host.host, &request.path, request.encoded_slash, request.method);
+            entry.meter = route.ok().map(|route| worker.meter.route(&route.id));
             let answer = refusal.answer(request, worker, snapshot);
             return respond(wire, upload, request.head, &answer, (&request.id, close), worker).await;
         }
         Ok(Decision::Endpoint) => {
+            entry.meter = Some(worker.meter.endpoints());
             // Rare beside proxied requests: boxed, so that connections stay small.
             let call = endpoint_call::call(wire, upload.as_deref_mut(), request, worker, snapshot);
             Box::pin(call).await.map(Err)
         }
         Ok(Decision::Forward { route, permit, stale_cookie }) => {
             entry.routed(&route, permit.identity());
+            entry.meter = Some(worker.meter.route(&route.id));
             let take_back = stale_cookie && request.is_navigation();
             let set_cookie = take_back.then(|| snapshot.cookies.clear_session(snapshot.same_site));
             let upgrade = Asked::of(request.head, request.bytes);
             let job = Job { request, route: &route, permit: &permit, snapshot, set_cookie, upgrade };
-            forward(wire, upload.as_deref_mut(), &job, worker).await.map(Ok)
+            let done = forward(wire, upload.as_deref_mut(), &job, worker).await;
+            if let Err(Failure::Code(code)) = &done {
+                worker.meter.upstream_failed(&snapshot.upstreams[route.upstream].id, code.as_str());
+            }
+            done.map(Ok)
         }
     };
     let (problem, close) = match outcome {
@@ -188,6 +201,7 @@ async fn refuse_head(client: &mut Client<'_>, bad: BadHead, worker: &Worker) {
     let _ = send(&mut client.writer, &client.watch, patience, &out).await;
     worker.buffers.give(out);
     let done = Done { status: answer.status, sent: answer.body_len() as u64, keep: false };
+    worker.meter.request(None, done.status, Duration::ZERO);
     worker.log.request(&entry, &done, Duration::ZERO, worker);
 }
 

@@ -96,6 +96,11 @@ impl Admission {
         }
     }
 
+    /// How many there are.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// A place for a connection of this address, if there is room.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit {

@@ -19,7 +19,7 @@ pub mod endpoint;
 mod endpoint_call;
 mod exchange;
 mod forwarded;
-mod http1;
+pub(crate) mod http1;
 pub mod identity_headers;
 pub mod listen;
 mod pipeline;

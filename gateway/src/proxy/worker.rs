@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    metrics::{Meter, Metrics},
     pages::Pages,
     random::Random,
     sessions::Sessions,
@@ -65,6 +66,8 @@ pub struct Plane {
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
+    /// Where requests are counted.
+    pub metrics: Arc<Metrics>,
     /// The access log's way out; none: no access log.
     pub log: Option<Logger>,
 }
@@ -78,6 +81,7 @@ pub struct Worker {
     pub(super) control: Handle,
     pub(super) clock: Clock,
     pub(super) log: AccessLog,
+    pub(super) meter: Meter,
     pub(super) timers: Rc<Timers>,
     pub(super) buffers: Rc<Buffers>,
     pub(super) pool: Pool,
@@ -122,6 +126,7 @@ impl Worker {
             control: plane.control,
             clock: plane.clock,
             log: AccessLog::new(plane.log),
+            meter: plane.metrics.meter(),
             timers: Timers::new(),
             buffers: Rc::default(),
             pool: Pool::default(),
@@ -297,6 +302,7 @@ impl Buffers {
 
 /// The running workers.
 pub struct Workers {
+    admission: Arc<Admission>,
     stops: Vec<Arc<Stop>>,
     cutoff: Arc<Cutoff>,
     ended: mpsc::UnboundedReceiver<()>,
@@ -327,10 +333,15 @@ pub fn start(plane: &Plane, listeners: Listeners) -> io::Result<Workers> {
         })?;
         waits.recv().map_err(io::Error::other)??;
     }
-    Ok(Workers { stops, cutoff, ended })
+    Ok(Workers { admission, stops, cutoff, ended })
 }
 
 impl Workers {
+    /// How many connections are open.
+    pub fn admission(&self) -> Arc<Admission> {
+        self.admission.clone()
+    }
+
     /// Stops accepting, lets what is in flight finish, and returns when that is done or
     /// `limit` is over.
     pub async fn drain(mut self, limit: Duration) {

@@ -64,6 +64,11 @@ impl Health {
         Some(Pass { health: self, probe })
     }
 
+    /// Whether it is set aside now.
+    pub(super) fn is_set_aside(&self) -> bool {
+        self.lock().probe_at.is_some()
+    }
+
     // A panic while it is held leaves nothing half done, so a poisoned lock is as good.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

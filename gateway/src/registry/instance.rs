@@ -85,6 +85,16 @@ impl Instance {
         self.0.code.as_ref().err().map(String::as_str)
     }
 
+    /// Whether it did not start, or is set aside because it keeps failing.
+    pub fn is_degraded(&self) -> bool {
+        self.0.code.as_ref().map_or(true, Runner::is_set_aside)
+    }
+
+    /// How much of its work waits for a thread.
+    pub fn queued(&self) -> usize {
+        self.0.code.as_ref().map_or(0, Runner::queued)
+    }
+
     fn runner(&self) -> Result<&Runner, CallError> {
         self.0.code.as_ref().map_err(|_| CallError::Unavailable)
     }

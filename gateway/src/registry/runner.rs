@@ -75,6 +75,16 @@ impl Runner {
         Self { id, strategy, slots: Arc::new(Semaphore::new(SLOTS)), health: Health::default() }
     }
 
+    /// Whether it is set aside because it keeps failing.
+    pub(super) fn is_set_aside(&self) -> bool {
+        self.health.is_set_aside()
+    }
+
+    /// How much of its work waits for a thread.
+    pub(super) fn queued(&self) -> usize {
+        self.strategy.queued()
+    }
+
     /// Makes one call and judges its answer with `check`.
     pub(super) async fn run<T: Telling>(
         &self,

@@ -35,7 +35,10 @@ use portcullis_plugin_api::Object;
 use rusqlite::{Connection, Row, types::Type};
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
 };
 use uuid::Uuid;
@@ -179,6 +182,8 @@ struct Inner {
     path: PathBuf,
     sealer: OnceLock<Sealer>,
     lockout_key: lockout::Key,
+    /// Questions that were not answered.
+    errors: AtomicU64,
     _lock: Option<lock::Lock>,
     #[cfg(test)]
     folder: Option<tempfile::TempDir>,
@@ -213,14 +218,26 @@ impl Store {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Stored<T> {
-        self.lanes()?.read.run(work).await
+        self.counted(self.lanes()?.read.run(work).await)
     }
 
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Stored<T> {
-        self.lanes()?.write.run(work).await
+        self.counted(self.lanes()?.write.run(work).await)
+    }
+
+    fn counted<T>(&self, answer: Stored<T>) -> Stored<T> {
+        if answer.is_err() {
+            self.inner.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// How many questions were not answered since the start.
+    pub fn errors(&self) -> u64 {
+        self.inner.errors.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> UnixMillis {

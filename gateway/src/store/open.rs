@@ -144,6 +144,7 @@ fn start(
             path,
             sealer,
             lockout_key,
+            errors: Default::default(),
             _lock: lock,
             #[cfg(test)]
             folder: None,

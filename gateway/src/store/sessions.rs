@@ -75,6 +75,17 @@ impl Store {
         .await
     }
 
+    /// How many are not past their end.
+    pub async fn count_sessions(&self) -> Stored<u64> {
+        let now = self.now();
+        self.read(move |db| {
+            db.prepare_cached("SELECT count(*) FROM sessions WHERE expires > ?1")?
+                .query_row([millis(now)], |row| row.get::<_, i64>(0))
+                .map(i64::unsigned_abs)
+        })
+        .await
+    }
+
     /// Notes when sessions were used last. One that is gone stays gone, and no time moves
     /// backwards.
     pub async fn touch_sessions(&self, uses: Vec<(String, UnixMillis)>) -> Stored<()> {

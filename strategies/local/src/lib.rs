@@ -86,6 +86,10 @@ impl Strategy for Local {
         };
         Ok(CredentialReply { secret })
     }
+
+    fn queued(&self) -> usize {
+        self.workers.queued()
+    }
 }
 
 impl Local {

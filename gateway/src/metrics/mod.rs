@@ -1,0 +1,59 @@
+//! What is counted, and how it is told (OpenMetrics text). Labels are ids of the
+//! configuration and words of ours, never a person, a path or an address: a metric's size
+//! is bounded by the configuration.
+//!
+//! `cells.rs` what one worker counts · `text.rs` the form · `report.rs` everything at once.
+//!
+//! What may not come in: a number that many threads add to on the way of a request. Each
+//! worker has cells of its own, and whoever asks adds them up.
+
+mod cells;
+mod report;
+mod text;
+
+pub use cells::{Meter, RouteMeter};
+pub use report::Sources;
+pub use text::MEDIA_TYPE;
+
+use cells::WorkerCells;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// Everything that is counted in this process.
+#[derive(Default)]
+pub struct Metrics {
+    workers: Mutex<Vec<Arc<WorkerCells>>>,
+    /// By strategy and result. Logins are rare beside requests.
+    logins: Mutex<BTreeMap<(String, &'static str), u64>>,
+    reloads: AtomicU64,
+    failed_reloads: AtomicU64,
+}
+
+impl Metrics {
+    /// The cells of one more worker; they stay on its thread.
+    pub fn meter(&self) -> Meter {
+        let cells = Arc::new(WorkerCells::default());
+        lock(&self.workers).push(cells.clone());
+        Meter::new(cells)
+    }
+
+    /// A login at this strategy came to this: `success`, `next`, or a code of a refusal.
+    pub fn login(&self, strategy: &str, result: &'static str) {
+        *lock(&self.logins).entry((strategy.to_owned(), result)).or_default() += 1;
+    }
+
+    /// The configuration was read again: taken, or refused and the old one kept.
+    pub fn reload(&self, taken: bool) {
+        if taken { &self.reloads } else { &self.failed_reloads }.fetch_add(1, Relaxed);
+    }
+}
+
+/// What is held across no panic is as good after one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
