@@ -40,6 +40,7 @@ mod strategies;
 mod token;
 mod tree;
 mod unbuilt;
+mod unwise;
 mod upstreams;
 
 pub use accounts::Accounts;

@@ -9,7 +9,10 @@ use crate::{
     tree::{self, Table, Value},
     unbuilt, upstreams,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 /// What a table may need beside its own text.
 pub(crate) struct Surroundings<'e> {
@@ -17,6 +20,8 @@ pub(crate) struct Surroundings<'e> {
     pub(crate) folder: PathBuf,
     /// The environment.
     pub(crate) env: &'e [(String, String)],
+    /// The file, if everybody on this machine can read it.
+    pub(crate) open_file: Option<&'e Path>,
 }
 
 /// The tables whose keys are fixed.
@@ -81,7 +86,10 @@ pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem
         }]
     })?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse(&text, file, env),
+        Ok(text) => {
+            let mode = std::fs::metadata(file).map_or(0, |found| found.mode());
+            parse_file(&text, file, env, (mode & 0o004 != 0).then_some(file))
+        }
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
@@ -94,6 +102,15 @@ pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem
 
 /// The same for text that is not in a file (the demo).
 pub fn parse(text: &str, file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem>> {
+    parse_file(text, file, env, None)
+}
+
+fn parse_file(
+    text: &str,
+    file: &Path,
+    env: &[(String, String)],
+    open_file: Option<&Path>,
+) -> Result<Config, Vec<Problem>> {
     let mut book = Book::new(file.display().to_string(), text);
     let mut root = match tree::read(text) {
         Ok(root) => root,
@@ -103,7 +120,7 @@ pub fn parse(text: &str, file: &Path, env: &[(String, String)]) -> Result<Config
     check_tables(&root, &mut book);
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
     let folder = file.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let mut config = read(&root, file, &Surroundings { folder, env }, &mut book);
+    let mut config = read(&root, file, &Surroundings { folder, env, open_file }, &mut book);
     config.warnings = book.close()?;
     Ok(config)
 }

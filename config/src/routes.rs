@@ -11,6 +11,7 @@ use crate::{
     problem::{At, Book},
     section::{Field, Section},
     tree::{Node, Table, Value},
+    unwise,
     upstreams::Upstream,
 };
 
@@ -112,6 +113,7 @@ pub(crate) fn read(
         name_it(item, &mut route, &routes, book);
         routes.push((at, route));
     }
+    unwise::routes(&routes, book);
     routes.into_iter().map(|(_, route)| route).collect()
 }
 

@@ -37,7 +37,17 @@ const MOST_BYTES: u64 = 64 * 1024;
 /// Reads the secret that a field names. None, and a problem: there is none.
 pub(crate) fn read(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<'_>) -> Option<Secret> {
     if !matches!(field.node().value, Value::Table(_)) {
-        return field.text(book).map(Secret);
+        let text = field.text(book)?;
+        if let (Some(file), At::File(_)) = (around.open_file, field.at()) {
+            let message =
+                format!("{} stands in a file that everybody on this machine can read", field.label());
+            book.warn(
+                field.at(),
+                message,
+                format!("run: chmod o-r '{}'; or write {{ file = \"…\" }}", file.display()),
+            );
+        }
+        return Some(Secret(text));
     }
     let before = book.count();
     let table = Section::of(field.node(), field.label(), "secret", &["file", "env"], book)?;

@@ -6,7 +6,7 @@ use crate::{
     problem::Book,
     section::{ANY, Field, Section},
     tree::{Entry, Table},
-    unbuilt,
+    unbuilt, unwise,
 };
 use std::time::Duration;
 
@@ -85,6 +85,7 @@ fn urls(field: Field<'_>, name: &str, book: &mut Book<'_>) -> Option<Vec<(String
                 book.refuse(&entry.at, unbuilt::line(&format!("{} = [\"https://…\"]", field.label())));
             }
             Ok(origin) => {
+                unwise::upstream(&field.label(), &origin, &entry.at, book);
                 let host = origin.host.trim_start_matches('[').trim_end_matches(']').to_owned();
                 urls.push((host, origin.port));
             }

@@ -118,6 +118,9 @@ fn requests_logins_and_failures_are_counted_by_route_and_class() {
     ] {
         until(sample, || (value(body(&get(at, "/metrics")), sample)? == expected).then_some(()));
     }
+    site.gateway.signal("HUP");
+    let reloads = "portcullis_config_reloads_total{result=\"taken\"}";
+    until(reloads, || (value(body(&get(at, "/metrics")), reloads)? == 1.0).then_some(()));
     let scrape = get(at, "/metrics");
     assert!(scrape.contains("application/openmetrics-text; version=1.0.0"), "{scrape}");
     assert!(body(&scrape).ends_with("# EOF\n"));
