@@ -192,13 +192,9 @@ fn route_path(field: Field<'_>, keep_encoded_slash: bool, book: &mut Book<'_>) -
         None => (text.as_str(), false),
     };
     if stem.contains('*') {
-        let plain = stem.trim_end_matches('*').trim_end_matches('/');
+        let plain = stem.split('*').next().unwrap_or_default().trim_end_matches('/');
         let message = format!("{NAME} path may hold `*` only as its last segment: \"{shown}\"");
-        book.refuse_with(
-            field.at(),
-            message,
-            format!("write \"{}/*\"", plain.split('*').next().unwrap_or("")),
-        );
+        book.refuse_with(field.at(), message, format!("write \"{plain}/*\""));
         return None;
     }
     let written = match is_prefix && stem.is_empty() {

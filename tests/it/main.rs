@@ -29,3 +29,4 @@ mod streams;
 mod tokens;
 mod upgrades;
 mod websockets;
+mod wrong;

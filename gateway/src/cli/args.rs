@@ -49,7 +49,7 @@ pub(super) struct File {
 #[derive(Args, Debug)]
 pub(super) struct Demo {
     /// Where the gateway listens; port 0 is any that is free
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub(super) listen: SocketAddr,
     /// Keep the store in this folder [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIR")]
@@ -212,6 +212,11 @@ pub(super) struct UserPasswd {
     /// Read the password from stdin instead of asking for it
     #[arg(long)]
     pub(super) password_stdin: bool,
+}
+
+/// An address and a port, or what to type instead.
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "type an address and a port, as in 127.0.0.1:8080")
 }
 
 #[cfg(test)]
