@@ -65,7 +65,7 @@ pub use session::{SameSite, Session};
 pub use store::{Store, StoreKey};
 pub use strategies::Strategy;
 pub use token::Token;
-pub use upstreams::Upstream;
+pub use upstreams::{Health, Upstream};
 
 use portcullis_plugin_api::SettingsProblem;
 use std::path::PathBuf;

@@ -24,7 +24,7 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("lockout", &["account_failures"]),
-    ("upstreams", &["tls", "http2", "health"]),
+    ("upstreams", &["tls", "http2"]),
     ("routes", &["origins", "preflight"]),
     ("policy", &["any", "all", "none", "anonymous"]),
     ("limits", &["h2_streams", "h2_header_list"]),

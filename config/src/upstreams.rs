@@ -15,7 +15,8 @@ use std::time::Duration;
 pub struct Upstream {
     /// Its name.
     pub id: String,
-    /// Where it is: host (name or address, IPv6 without brackets) and port, over plain http. Exactly one for now.
+    /// Where it is: host (name or address, IPv6 without brackets) and port, over plain http.
+    /// At least one.
     pub urls: Vec<(String, u16)>,
     /// To establish a connection.
     pub connect_timeout: Duration,
@@ -25,11 +26,25 @@ pub struct Upstream {
     pub idle_timeout: Duration,
     /// Whether the client's `Host` goes upstream.
     pub preserve_host: bool,
+    /// How each of its servers is asked whether it is well.
+    pub health: Option<Health>,
 }
+
+/// `health = { path, interval }`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// What is asked for, with its query.
+    pub path: String,
+    /// How often.
+    pub interval: Duration,
+}
+
+/// Servers of one upstream.
+const MOST: usize = 64;
 
 /// The keys of the table.
 pub(crate) const KEYS: &[&str] =
-    &["urls", "connect_timeout", "response_timeout", "idle_timeout", "preserve_host"];
+    &["urls", "connect_timeout", "response_timeout", "idle_timeout", "preserve_host", "health"];
 
 /// Reads all upstreams, in the order of the file.
 pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Vec<Upstream> {
@@ -55,6 +70,7 @@ fn upstream(entry: &Entry, book: &mut Book<'_>) -> Option<Upstream> {
             Vec::new()
         }
     };
+    let health = table.field("health").and_then(|field| health(field, book));
     let mut time = |key, seconds| {
         let given = table.field(key).and_then(|field| field.duration(ANY, book));
         given.unwrap_or(Duration::from_secs(seconds))
@@ -66,17 +82,38 @@ fn upstream(entry: &Entry, book: &mut Book<'_>) -> Option<Upstream> {
         response_timeout: time("response_timeout", 60),
         idle_timeout: time("idle_timeout", 300),
         preserve_host: table.field("preserve_host").and_then(|field| field.boolean(book)).unwrap_or(true),
+        health,
     })
+}
+
+fn health(field: Field<'_>, book: &mut Book<'_>) -> Option<Health> {
+    let node = field.node().settled().unwrap_or_else(|| field.node().clone());
+    let table = Section::of(&node, field.label(), "health", &["path", "interval"], book)?;
+    let given = table.field("interval").and_then(|field| field.duration(Duration::from_secs(1), book));
+    let interval = given.unwrap_or(Duration::from_secs(10));
+    let Some(path) = table.field("path") else {
+        let message = format!("{} has no path", field.label());
+        book.refuse_with(field.at(), message, "write { path = \"/healthz\" }");
+        return None;
+    };
+    let text = path.text(book)?;
+    // It goes into a request line as it is (RFC 9112 §3.2.1).
+    if !text.starts_with('/') || !text.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+        let message = format!("{} \"{}\" is no path", path.label(), text.escape_debug());
+        book.refuse_with(path.at(), message, "write it from its first / on, with %XX for what is not ASCII");
+        return None;
+    }
+    Some(Health { path: text, interval })
 }
 
 fn urls(field: Field<'_>, name: &str, book: &mut Book<'_>) -> Option<Vec<(String, u16)>> {
     let given = field.texts(book)?;
     if given.is_empty() {
-        let message = format!("{} must name one origin", field.label());
+        let message = format!("{} must name at least one origin", field.label());
         book.refuse_with(field.at(), message, "write [\"http://127.0.0.1:3000\"]");
     }
-    if let Some(second) = given.get(1) {
-        book.refuse(&second.at, unbuilt::line(&format!("{name} more than one url")));
+    if let Some(one_too_many) = given.get(MOST) {
+        book.refuse(&one_too_many.at, format!("{name} has more than {MOST} urls"));
     }
     let mut urls = Vec::new();
     for entry in given {
@@ -87,7 +124,12 @@ fn urls(field: Field<'_>, name: &str, book: &mut Book<'_>) -> Option<Vec<(String
             Ok(origin) => {
                 unwise::upstream(&field.label(), &origin, &entry.at, book);
                 let host = origin.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-                urls.push((host, origin.port));
+                let url = (host, origin.port);
+                if urls.contains(&url) {
+                    let message = format!("{} names \"{}\" twice", field.label(), shown(&entry.text));
+                    book.refuse(&entry.at, message);
+                }
+                urls.push(url);
             }
             Err((fault, help)) => {
                 let help =

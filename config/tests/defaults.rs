@@ -60,6 +60,7 @@ fn upstreams_routes_headers_and_limits_have_the_defaults_of_the_contract() {
     assert_eq!(upstream.urls, [("127.0.0.1".to_owned(), 3000)]);
     assert_eq!((upstream.connect_timeout, upstream.response_timeout), (seconds(5), seconds(60)));
     assert_eq!((upstream.idle_timeout, upstream.preserve_host), (seconds(300), true));
+    assert_eq!(upstream.health, None);
 
     let route = &config.routes[0];
     assert_eq!((route.id.as_str(), &route.path), ("/*", &RoutePath::Prefix(String::new())));

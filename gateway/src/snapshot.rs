@@ -6,6 +6,7 @@ use crate::{
         identity_headers::{HeaderSet, Protected},
         policy::Policy,
         route::RouteTable,
+        upstream::Server,
     },
     sessions::CookieNames,
 };
@@ -57,10 +58,10 @@ pub struct Assertion {
 pub struct Upstream {
     /// Its name, the assertion's `aud`.
     pub id: String,
-    /// Host and port, for connecting.
-    pub address: (String, u16),
-    /// The same as a `Host` field has it.
-    pub host_field: String,
+    /// Where it is; at least one.
+    pub servers: Vec<Server>,
+    /// How they are asked whether they are well.
+    pub health: Option<config::Health>,
     /// To establish a connection.
     pub connect_timeout: Duration,
     /// To the first byte of the answer.
@@ -135,15 +136,36 @@ impl Snapshot {
             limits: config.limits.clone(),
         }
     }
+
+    /// Takes over what is known of servers that were there before, so that a reload sends
+    /// no request to one that is down.
+    pub fn adopt(&mut self, before: &Self) {
+        for upstream in &mut self.upstreams {
+            let same = |old: &&Upstream| old.id == upstream.id && old.health == upstream.health;
+            let Some(old) = before.upstreams.iter().find(same) else { continue };
+            for server in &mut upstream.servers {
+                if let Some(old) = old.servers.iter().find(|old| old.address == server.address) {
+                    server.condition = old.condition.clone();
+                }
+            }
+        }
+    }
+}
+
+fn server((host, port): &(String, u16)) -> Server {
+    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    Server {
+        host_field: if *port == 80 { bracketed } else { format!("{bracketed}:{port}") },
+        address: (host.clone(), *port),
+        condition: Arc::default(),
+    }
 }
 
 fn upstream(upstream: &config::Upstream) -> Upstream {
-    let (host, port) = upstream.urls.first().cloned().expect("a checked upstream has a url");
-    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     Upstream {
         id: upstream.id.clone(),
-        host_field: if port == 80 { bracketed } else { format!("{bracketed}:{port}") },
-        address: (host, port),
+        servers: upstream.urls.iter().map(server).collect(),
+        health: upstream.health.clone(),
         connect_timeout: upstream.connect_timeout,
         response_timeout: upstream.response_timeout,
         idle_timeout: upstream.idle_timeout,

@@ -28,5 +28,6 @@ mod store;
 mod streams;
 mod tokens;
 mod upgrades;
+mod upstreams;
 mod websockets;
 mod wrong;

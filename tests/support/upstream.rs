@@ -45,8 +45,16 @@ impl Upstream {
 
     /// Records, and answers each request with these bytes.
     pub fn answering(answer: impl Fn(&Recorded) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::answering_on(TcpListener::bind("127.0.0.1:0").expect("a port is free"), answer)
+    }
+
+    /// The same where it was told to listen.
+    pub fn answering_on(
+        listener: TcpListener,
+        answer: impl Fn(&Recorded) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
         let answer: Arc<Answer> = Arc::new(answer);
-        Self::serving(move |stream, state, number| {
+        Self::serving_on(listener, move |stream, state, number| {
             let mut buffer = Vec::new();
             let mut piece = [0; 64 * 1024];
             while let Ok(n @ 1..) = stream.read(&mut piece) {
@@ -71,11 +79,14 @@ impl Upstream {
     /// Hands each connection over as it is, with its number (U5). Nothing is recorded but
     /// that it was there.
     pub fn scripted(script: impl Fn(&mut TcpStream, usize) + Send + Sync + 'static) -> Self {
-        Self::serving(move |stream, _, number| script(stream, number))
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        Self::serving_on(listener, move |stream, _, number| script(stream, number))
     }
 
-    fn serving(serve: impl Fn(&mut TcpStream, &State, usize) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    fn serving_on(
+        listener: TcpListener,
+        serve: impl Fn(&mut TcpStream, &State, usize) + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("it is bound");
         let state = Arc::new(State::default());
         let serve = Arc::new(serve);

@@ -79,7 +79,8 @@ impl InForce {
         let pages = Arc::new(Pages::new(&config)?);
         let host = Host { random: self.plane.random.shared(), cores: config.server.threads };
         let registry = Registry::start(&config, host).await?;
-        let snapshot = Snapshot::new(&config);
+        let mut snapshot = Snapshot::new(&config);
+        snapshot.adopt(&self.plane.snapshot.load());
         Ok((Next { config: Arc::new(config), snapshot, pages, registry }, kept))
     }
 

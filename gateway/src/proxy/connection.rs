@@ -124,7 +124,8 @@ async fn serve_understood(
             let take_back = stale_cookie && request.is_navigation();
             let set_cookie = take_back.then(|| snapshot.cookies.clear_session(snapshot.same_site));
             let upgrade = Asked::of(request.head, request.bytes);
-            let job = Job { request, route: &route, permit: &permit, snapshot, set_cookie, upgrade };
+            let server = Default::default();
+            let job = Job { request, route: &route, permit: &permit, snapshot, set_cookie, upgrade, server };
             let done = forward(wire, upload.as_deref_mut(), &job, worker).await;
             if let Err(Failure::Code(code)) = &done {
                 worker.meter.upstream_failed(&snapshot.upstreams[route.upstream].id, code.as_str());

@@ -12,6 +12,7 @@ use super::{
     stream::{ReadHalf, Stream, WriteHalf},
     timers::{Elapsed, SessionOver, Watch},
     upgrade::{Asked, End, Surroundings, tunnel},
+    upstream::{Server, Unreached, bit, choose, failed},
     worker::Worker,
 };
 use crate::{
@@ -81,11 +82,34 @@ pub struct Job<'a> {
     pub set_cookie: Option<String>,
     /// The protocol that the client would rather speak.
     pub upgrade: Option<Asked>,
+    /// Which server of the upstream it goes to.
+    pub server: Cell<usize>,
 }
 
 impl Job<'_> {
     fn upstream(&self) -> &Upstream {
         &self.snapshot.upstreams[self.route.upstream]
+    }
+
+    fn server(&self) -> &Server {
+        &self.upstream().servers[self.server.get()]
+    }
+
+    /// Takes the server whose turn it is. None: all of them are set aside.
+    fn take_turn(&self, worker: &Worker) -> Option<()> {
+        let servers = &self.upstream().servers;
+        let turn = if servers.len() > 1 { worker.pool.turn(self.route.upstream) } else { 0 };
+        self.server.set(choose(servers, turn, 0)?);
+        Some(())
+    }
+
+    /// Goes to another server instead. None: there is none that has not been tried.
+    fn move_on(&self, tried: u64, head: &mut Vec<u8>) -> Option<()> {
+        self.server.set(choose(&self.upstream().servers, self.server.get() + 1, tried)?);
+        if !self.upstream().preserve_host {
+            request_head::set_host(head, &self.server().host_field);
+        }
+        Some(())
     }
 
     /// RFC 9110 §9.2.2: asking twice does what asking once does.
@@ -104,19 +128,21 @@ pub async fn forward(
     job: &Job<'_>,
     worker: &Worker,
 ) -> Result<Done, Failure> {
+    job.take_turn(worker).ok_or(Failure::Code(Code::UpstreamUnavailable))?;
     let mut head = worker.buffers.take();
     let parts = Parts {
         request: job.request,
         snapshot: job.snapshot,
         route: job.route,
         upstream: job.upstream(),
+        server: job.server(),
         identity: job.permit.identity(),
         upgrade: job.upgrade.as_ref().map(|asked| asked.protocols.as_slice()),
     };
     request_head::write(&mut head, &parts, worker).map_err(Failure::Code)?;
     let (begun, watch) = (Cell::new(false), wire.watch);
     let result = {
-        let work = pin!(either(wire, upload, &head, job, worker, &begun));
+        let work = pin!(either(wire, upload, &mut head, job, worker, &begun));
         match job.permit.identity() {
             None => work.await,
             Some(identity) => match watch.while_live(&identity.session, work).await {
@@ -142,7 +168,7 @@ pub async fn forward(
 async fn either(
     wire: &mut Wire<'_, '_>,
     upload: Option<&mut Upload>,
-    head: &[u8],
+    head: &mut Vec<u8>,
     job: &Job<'_>,
     worker: &Worker,
     begun: &Cell<bool>,
@@ -156,7 +182,7 @@ async fn either(
 
 async fn without_body(
     wire: &mut Wire<'_, '_>,
-    head: &[u8],
+    head: &mut Vec<u8>,
     job: &Job<'_>,
     worker: &Worker,
     begun: &Cell<bool>,
@@ -164,14 +190,18 @@ async fn without_body(
     if let Some(asked) = &job.upgrade {
         asked.may_switch.set(true);
     }
-    if let Some(kept) = worker.pool.take(job.upstream()) {
-        match once(wire, kept, head, job, worker, begun).await {
-            // It had been closed while it was kept: the request may not even have been read.
-            Err(Failure::Closed) if job.is_idempotent() => {}
-            other => return other,
-        }
+    let stream = match worker.pool.take(job.server()) {
+        Some(kept) => kept,
+        None => connect(wire.watch, head, job).await?,
+    };
+    match once(wire, stream, head, job, worker, begun).await {
+        // It ended before a byte of an answer. What may be asked twice is asked once more
+        // (RFC 9110 §9.2.2), of another server where there is one.
+        Err(Failure::Closed) if job.is_idempotent() => {}
+        other => return other,
     }
-    let stream = connect(wire.watch, job.upstream()).await?;
+    let _ = job.move_on(bit(job.server.get()), head);
+    let stream = connect(wire.watch, head, job).await?;
     once(wire, stream, head, job, worker, begun).await
 }
 
@@ -199,7 +229,7 @@ async fn once(
 async fn with_body(
     wire: &mut Wire<'_, '_>,
     upload: &mut Upload,
-    head: &[u8],
+    head: &mut Vec<u8>,
     job: &Job<'_>,
     worker: &Worker,
     begun: &Cell<bool>,
@@ -210,9 +240,9 @@ async fn with_body(
         ready.map_err(|_| Failure::Gone)?;
     }
     upload.begin(wire.reader, wire.watch, stall).await.map_err(upload_failure)?;
-    let mut stream = match worker.pool.take(job.upstream()) {
+    let mut stream = match worker.pool.take(job.server()) {
         Some(kept) => kept,
-        None => connect(wire.watch, job.upstream()).await?,
+        None => connect(wire.watch, head, job).await?,
     };
     let (mut reader, mut writer) = stream.split();
     let patience = worker.timers.watch();
@@ -370,21 +400,32 @@ fn upload_failure(error: UploadError) -> Failure {
 
 fn finish(stream: Stream, relay: Relay, uploaded: bool, job: &Job<'_>, worker: &Worker) -> Done {
     if relay.upstream_rests && uploaded {
-        worker.pool.give(job.upstream(), stream);
+        worker.pool.give(job.server(), stream);
     }
     Done { status: relay.status, sent: relay.sent, keep: relay.client_rests && uploaded }
 }
 
-async fn connect(watch: &Watch, upstream: &Upstream) -> Result<Stream, Failure> {
-    match watch.within(upstream.connect_timeout, pool::connect(upstream)).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => {
-            tracing::warn!(upstream = %upstream.id, %error, "cannot connect");
-            Err(Failure::Code(Code::UpstreamUnreachable))
+/// A new connection to the server that was chosen or, where that cannot be reached, to
+/// another one. Nothing of the request has been sent yet, so that any may be tried.
+async fn connect(watch: &Watch, head: &mut Vec<u8>, job: &Job<'_>) -> Result<Stream, Failure> {
+    let (upstream, mut tried) = (job.upstream(), 0);
+    loop {
+        let (at, server) = (job.server.get(), job.server());
+        let (why, error) = match watch.within(upstream.connect_timeout, pool::connect(server)).await {
+            Ok(Ok(stream)) => {
+                if server.condition.reached() {
+                    tracing::info!(upstream = %upstream.id, server = %server.host_field, "reached again");
+                }
+                return Ok(stream);
+            }
+            Ok(Err(error)) => (Unreached::Refused, error.to_string()),
+            Err(Elapsed) => (Unreached::Silent, "no connection in time".to_owned()),
+        };
+        tracing::warn!(upstream = %upstream.id, server = %server.host_field, %error, "cannot connect");
+        if failed(&upstream.servers, at, why) {
+            tracing::warn!(upstream = %upstream.id, server = %server.host_field, "set aside for a while");
         }
-        Err(Elapsed) => {
-            tracing::warn!(upstream = %upstream.id, "no connection in time");
-            Err(Failure::Code(Code::UpstreamUnreachable))
-        }
+        tried |= bit(at);
+        job.move_on(tried, head).ok_or(Failure::Code(Code::UpstreamUnreachable))?;
     }
 }

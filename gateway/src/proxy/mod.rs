@@ -3,8 +3,8 @@
 //!
 //! In the order in which a request meets them: `listen` `worker` `connection` `stream` `client`
 //! `http1/` `pipeline` (`target` `forwarded` `route` `ambiguity` `authenticate` `policy`
-//! `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `pool` `relay` `upgrade`
-//! `response_head`) or `endpoint_call`; `answer` `access_log` `timers` beside them.
+//! `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `upstream` `pool` `relay`
+//! `upgrade` `response_head`) or `endpoint_call`; `answer` `access_log` `timers` `health` beside them.
 //!
 //! What may not come in: `login`, `accounts`, `store`, `registry`. Sessions and tokens
 //! are seen through their read side only.
@@ -19,6 +19,7 @@ pub mod endpoint;
 mod endpoint_call;
 mod exchange;
 mod forwarded;
+mod health;
 pub(crate) mod http1;
 pub mod identity_headers;
 pub mod listen;
@@ -35,4 +36,5 @@ mod stream;
 pub mod target;
 mod timers;
 mod upgrade;
+pub mod upstream;
 pub mod worker;

@@ -2,25 +2,29 @@
 //! worker. A connection is handed out once and given back only when both sides of it
 //! are known to be at rest.
 
-use super::stream::Stream;
-use crate::snapshot::Upstream;
+use super::{stream::Stream, upstream::Server};
 use std::{
     cell::RefCell,
     collections::HashMap,
     io,
+    net::IpAddr,
     time::{Duration, Instant},
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 
-/// Kept connections of one worker to one upstream.
+/// Kept connections of one worker to one server of an upstream.
 const KEPT: usize = 256;
 
 /// Shorter than the minute after which most servers close, so that we close first.
 const KEPT_FOR: Duration = Duration::from_secs(55);
 
-/// Kept connections, by upstream.
+/// Kept connections, by server.
 #[derive(Default)]
-pub struct Pool(RefCell<HashMap<(String, u16), Vec<Kept>>>);
+pub struct Pool {
+    kept: RefCell<HashMap<(String, u16), Vec<Kept>>>,
+    /// By upstream: how many requests went there.
+    turns: RefCell<Vec<usize>>,
+}
 
 struct Kept {
     stream: Stream,
@@ -29,9 +33,9 @@ struct Kept {
 
 impl Pool {
     /// A kept connection that the upstream has not closed, the youngest first.
-    pub fn take(&self, upstream: &Upstream) -> Option<Stream> {
-        let mut pool = self.0.borrow_mut();
-        let kept = pool.get_mut(&upstream.address)?;
+    pub fn take(&self, server: &Server) -> Option<Stream> {
+        let mut pool = self.kept.borrow_mut();
+        let kept = pool.get_mut(&server.address)?;
         while let Some(Kept { mut stream, since }) = kept.pop() {
             if since.elapsed() > KEPT_FOR {
                 // The rest are older.
@@ -47,12 +51,12 @@ impl Pool {
     }
 
     /// Keeps a connection for later.
-    pub fn give(&self, upstream: &Upstream, stream: Stream) {
-        let mut pool = self.0.borrow_mut();
-        if !pool.contains_key(&upstream.address) {
-            pool.insert(upstream.address.clone(), Vec::new());
+    pub fn give(&self, server: &Server, stream: Stream) {
+        let mut pool = self.kept.borrow_mut();
+        if !pool.contains_key(&server.address) {
+            pool.insert(server.address.clone(), Vec::new());
         }
-        if let Some(kept) = pool.get_mut(&upstream.address) {
+        if let Some(kept) = pool.get_mut(&server.address) {
             if kept.len() == KEPT {
                 kept.remove(0);
             }
@@ -62,16 +66,35 @@ impl Pool {
 
     /// Closes what has been kept for too long.
     pub fn prune(&self) {
-        for kept in self.0.borrow_mut().values_mut() {
+        self.kept.borrow_mut().retain(|_, kept| {
             kept.retain(|k| k.since.elapsed() <= KEPT_FOR);
+            !kept.is_empty()
+        });
+    }
+
+    /// Counts the requests of this worker to an upstream: its servers are taken in turn.
+    pub fn turn(&self, upstream: usize) -> usize {
+        let mut turns = self.turns.borrow_mut();
+        if turns.len() <= upstream {
+            turns.resize(upstream + 1, 0);
         }
+        turns[upstream] = turns[upstream].wrapping_add(1);
+        turns[upstream]
     }
 }
 
-/// A new connection; names are looked up, and their addresses tried in turn.
-pub async fn connect(upstream: &Upstream) -> io::Result<Stream> {
-    let (host, port) = &upstream.address;
-    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+/// A new connection. A name is looked up each time, so that a change counts at once, and
+/// its addresses are tried in turn; while nobody answers the look-up, those of the last
+/// one are.
+pub async fn connect(server: &Server) -> io::Result<Stream> {
+    let (host, port) = &server.address;
+    let stream = match host.parse::<IpAddr>() {
+        Ok(address) => TcpStream::connect((address, *port)).await?,
+        Err(_) => {
+            let found = lookup_host((host.as_str(), *port)).await.map(Iterator::collect);
+            TcpStream::connect(&*server.condition.addresses(found)?).await?
+        }
+    };
     stream.set_nodelay(true)?;
     Ok(Stream::Plain(stream))
 }

@@ -6,6 +6,7 @@ use super::{
     authenticate::Identity,
     http1::head::{Field, Framing, Known, tokens},
     pipeline::Request,
+    upstream::Server,
     worker::Worker,
 };
 use crate::{
@@ -24,6 +25,8 @@ pub struct Parts<'a> {
     pub route: &'a Route,
     /// Where it goes.
     pub upstream: &'a Upstream,
+    /// To which server of it.
+    pub server: &'a Server,
     /// Who is signed in, as the permit holds it.
     pub identity: Option<&'a Identity>,
     /// The protocols that the upstream may switch to.
@@ -71,8 +74,17 @@ fn request_line(out: &mut Vec<u8>, parts: &Parts<'_>) {
 
 fn host(out: &mut Vec<u8>, parts: &Parts<'_>) {
     let client = parts.request.head.host.of_buffer(parts.request.bytes);
-    let host = if parts.upstream.preserve_host { client } else { parts.upstream.host_field.as_bytes() };
+    let host = if parts.upstream.preserve_host { client } else { parts.server.host_field.as_bytes() };
     line(out, "Host", host);
+}
+
+/// Puts another server's name into a head that was written for one that could not be
+/// reached. `Host` is the line after the request line.
+pub fn set_host(head: &mut Vec<u8>, host: &str) {
+    let mut ends = head.windows(2).enumerate().filter(|(_, pair)| pair == b"\r\n").map(|(at, _)| at);
+    if let (Some(first), Some(second)) = (ends.next(), ends.next()) {
+        head.splice(first + 2..second, format!("Host: {host}").into_bytes());
+    }
 }
 
 /// Whether a field of the client's goes on. Framing, `Host` and everything of this hop
@@ -171,4 +183,16 @@ fn raw(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::set_host;
+
+    #[test]
+    fn another_host_takes_the_place_of_the_first_and_nothing_else_moves() {
+        let mut head = b"GET /Host: HTTP/1.1\r\nHost: a:1\r\nX: Host: a:1\r\n\r\n".to_vec();
+        set_host(&mut head, "other.test");
+        assert_eq!(head, b"GET /Host: HTTP/1.1\r\nHost: other.test\r\nX: Host: a:1\r\n\r\n");
+    }
 }

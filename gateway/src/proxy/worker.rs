@@ -5,6 +5,7 @@ use super::{
     access_log::AccessLog,
     connection,
     endpoint::EndpointHandler,
+    health,
     listen::{Admission, Listeners},
     pool::Pool,
     prepared::PreparedHeaders,
@@ -328,7 +329,13 @@ pub fn start(plane: &Plane, listeners: Listeners) -> io::Result<Workers> {
                 Err(error) => return drop(started.send(Err(error))),
             };
             let _ = started.send(Ok(()));
-            runtime.block_on(Worker::new(plane, stop).run(listeners, admission, cutoff));
+            runtime.block_on(async {
+                let worker = Worker::new(plane, stop);
+                if index == 0 {
+                    tokio::task::spawn_local(health::watch(worker.clone()));
+                }
+                worker.run(listeners, admission, cutoff).await;
+            });
             let _ = done.send(());
         })?;
         waits.recv().map_err(io::Error::other)??;
