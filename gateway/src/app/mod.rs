@@ -4,13 +4,14 @@
 //!
 //! `reload.rs` the next configuration in the place of this one · `keep.rs` what of it needs
 //! a restart · `draining.rs` the flag of a gateway that ends · `signals.rs` what the
-//! operating system asks for · `url.rs` the port that "any free
-//! port" has become.
+//! operating system asks for · `supervisor.rs` what systemd is told · `url.rs` the port that
+//! "any free port" has become.
 
 mod draining;
 mod keep;
 mod reload;
 mod signals;
+mod supervisor;
 mod url;
 
 pub use draining::Draining;
@@ -257,7 +258,9 @@ impl Gateway {
 
     /// Serves until it is asked to end, and then until nothing is in flight.
     pub async fn run(mut self, hangup: Hangup) -> End {
+        supervisor::ready();
         self.until_asked_to_end(&hangup).await;
+        supervisor::stopping();
         self.draining.set();
         let limit = self.in_force.config.server.drain;
         tracing::info!(
@@ -280,8 +283,12 @@ impl Gateway {
         while let (Signal::Hangup, Hangup::Reloads(load)) = (self.signals.next().await, hangup) {
             // One at a time; a strategy that is slow to start does not put off an end. What
             // is asked for meanwhile is done next, however often it was asked for.
+            supervisor::reloading();
             tokio::select! {
-                taken = self.in_force.reload(load) => self.standing.reloaded(taken),
+                taken = self.in_force.reload(load) => {
+                    self.standing.reloaded(taken);
+                    supervisor::ready();
+                }
                 _ = self.signals.end() => return,
             }
         }
