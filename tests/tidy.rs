@@ -287,6 +287,19 @@ fn docs_name_only_paths_that_exist() {
     assert!(wrong.is_empty(), "docs name what is not there:\n{}", wrong.join("\n"));
 }
 
+#[test]
+fn every_page_is_in_the_summary_of_the_book() {
+    let mut pages = Vec::new();
+    files(&root().join("docs"), ".md", &mut pages);
+    let summary = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    for page in pages.iter().map(|page| page.path.trim_start_matches("docs/")) {
+        assert!(
+            page == "SUMMARY.md" || summary.contains(&format!("]({page})")),
+            "{page} is not in SUMMARY.md"
+        );
+    }
+}
+
 /// The name under which a heading is linked to, as GitHub and mdbook make it.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();

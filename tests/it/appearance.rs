@@ -1,6 +1,6 @@
 //! `[login] templates` and `[login] logo`: an operator's pages over the built-in ones.
 
-use portcullis_tests::{Gateway, Request, program::run, site::config};
+use portcullis_tests::{Gateway, Request, program::run, site::config, until};
 use std::{fs, path::Path, sync::Arc};
 use tempfile::TempDir;
 
@@ -99,4 +99,18 @@ fn a_logo_that_is_none_is_refused_where_it_is_named() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_template_that_breaks_before_a_reload_leaves_the_page_that_was_there() {
+    let folder = folder("templates = \"pages\"", &[("pages/login.html", b"<p>first")]);
+    let gateway = Gateway::start_in(folder, &[]);
+    let page = || gateway.send(&Request::get("/login").navigation()).expect(200, "").text();
+    fs::write(gateway.file("pages/login.html"), "<p>\n{{ nobody").unwrap();
+    gateway.signal("HUP");
+    until("why", || gateway.output().contains("pages/login.html:2").then_some(()));
+    assert_eq!(page(), "<p>first");
+    fs::write(gateway.file("pages/login.html"), "<p>second").unwrap();
+    gateway.signal("HUP");
+    until("the second page", || (page() == "<p>second").then_some(()));
 }

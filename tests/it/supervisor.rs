@@ -19,6 +19,11 @@ fn systemd_hears_when_connections_are_accepted_and_when_the_end_begins() {
     let mut gateway = Gateway::start_in(folder, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
     assert!(told(&socket).lines().any(|line| line == "READY=1"));
     gateway.connect();
+    gateway.signal("HUP");
+    let reloading = told(&socket);
+    assert!(reloading.lines().any(|line| line == "RELOADING=1"), "{reloading}");
+    assert!(reloading.lines().any(|line| line.starts_with("MONOTONIC_USEC=")), "{reloading}");
+    assert!(told(&socket).lines().any(|line| line == "READY=1"), "after the reload again");
     gateway.signal("TERM");
     assert!(told(&socket).lines().any(|line| line == "STOPPING=1"));
     assert!(gateway.wait().success());
