@@ -115,7 +115,7 @@ fn strip(table: &Section<'_>, book: &mut Book<'_>) -> Vec<String> {
 }
 
 /// The header of the assertion carries nothing else.
-pub(crate) fn check_assertion(root: &Table, assertion: &str, book: &mut Book<'_>) {
+pub(crate) fn check_assertion(root: &Table, assertion: &str, common: &HeaderTable, book: &mut Book<'_>) {
     let mut clashes: Vec<(At, String)> = Vec::new();
     let mut look = |table: &Table| {
         let same = table.entries.iter().filter(|entry| folded(&entry.key) == folded(assertion));
@@ -132,6 +132,14 @@ pub(crate) fn check_assertion(root: &Table, assertion: &str, book: &mut Book<'_>
                 look(table);
             }
         }
+    }
+    // A name of the default table stands nowhere in the file: the clash is the assertion's.
+    if clashes.is_empty()
+        && let Some(name) = common.keys().find(|name| folded(name) == folded(assertion))
+        && let Some(Value::Table(table)) = root.get("assertion").map(|entry| &entry.node.value)
+        && let Some(header) = table.get("header")
+    {
+        clashes.push((header.at.clone(), name.clone()));
     }
     for (at, name) in clashes {
         book.refuse(

@@ -172,7 +172,7 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
     let routes = routes::read(root, &upstreams, &endpoints, book);
     let (identity_headers, strip_headers) = identity_headers::read(root, book);
     let assertion = assertion::read(root, book);
-    identity_headers::check_assertion(root, &assertion.header, book);
+    identity_headers::check_assertion(root, &assertion.header, &identity_headers, book);
     if strategies.is_empty() {
         let help = "write [strategies.local] and kind = \"local\"";
         book.warn(&At::File(0), "no [strategies.ID]: nobody can sign in", help);

@@ -26,6 +26,12 @@ pub fn is_own(source: Source<'_>, public: &PublicUrl) -> bool {
     }
 }
 
+/// The one value of a field; several values are nobody's: a browser sends one.
+pub fn single<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    let first = values.next();
+    if values.next().is_some() { Some(b"") } else { first }
+}
+
 /// Our scheme with the request's own host, port included.
 fn is_host(origin: &[u8], host: &str, https: bool) -> bool {
     let scheme: &[u8] = if https { b"https://" } else { b"http://" };
@@ -47,6 +53,15 @@ mod tests {
             host: "app.test:8443",
         };
         is_own(source, &public())
+    }
+
+    #[test]
+    fn two_values_of_a_field_are_nobodys() {
+        let none: [&[u8]; 0] = [];
+        assert_eq!(single(none.into_iter()), None);
+        assert_eq!(single([&b"none"[..]].into_iter()), Some(&b"none"[..]));
+        let site = single([&b"same-origin"[..], b"cross-site"].into_iter());
+        assert!(!is_own(Source { sec_fetch_site: site, origin: None, host: "gw.test" }, &public()));
     }
 
     #[test]

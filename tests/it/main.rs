@@ -25,6 +25,7 @@ mod paths;
 mod reload;
 mod routing;
 mod sessions;
+mod shared_connections;
 mod store;
 mod streams;
 mod supervisor;

@@ -164,6 +164,39 @@ fn a_cross_site_link_to_logout_only_asks() {
 }
 
 #[test]
+fn a_browser_goes_where_its_logout_says_and_never_to_another_origin() {
+    let site = Site::shared();
+    for (path, leads) in [
+        ("/logout", "/login"),
+        ("/logout?return_to=%2Fpublic%2Fbye", "/public/bye"),
+        ("/logout?return_to=https%3A%2F%2Fevil.test", "/"),
+        ("/logout?return_to=%2F%2Fevil.test", "/"),
+    ] {
+        let answer = site.send(
+            &Request::get(path).with("Sec-Fetch-Mode", "navigate").with("Sec-Fetch-Site", "same-origin"),
+        );
+        assert_eq!(answer.header("location"), Some(leads), "{path}");
+    }
+}
+
+#[test]
+fn a_new_password_replaces_the_one_that_is_there_whichever_strategy_keeps_it() {
+    let guests = format!("[strategies.guests]\nkind = \"local\"\n{ROUTES}");
+    let site = Site::before(Upstream::start(), "", &guests);
+    let (old, new) = ("an older phrase of five words", "a newer phrase of five words");
+    let add = ["user", "add", "gus@guests", "--strategy", "guests", "--password-stdin"];
+    site.gateway.verb(&add, &format!("{old}\n")).with_code(0);
+    site.gateway
+        .verb(&["user", "passwd", "gus@guests", "--password-stdin"], &format!("{new}\n"))
+        .with_code(0);
+    let at_guests = |password: &str| {
+        let body = json!({ "username": "gus", "password": password }).to_string();
+        site.send(&Request::post("/login/guests").with("Content-Type", "application/json").body(body)).status
+    };
+    assert_eq!((at_guests(old), at_guests(new)), (401, 200));
+}
+
+#[test]
 fn sessions_survive_a_restart_and_a_kill() {
     let server = "public_url = \"http://127.0.0.1:8080\"";
     let Site { gateway, upstream: _upstream, alice } = Site::before(Upstream::start(), server, ROUTES);

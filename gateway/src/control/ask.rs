@@ -10,7 +10,7 @@ use crate::{
 };
 use http::{
     HeaderName, Method,
-    header::{ACCEPT, CONTENT_TYPE, ORIGIN},
+    header::{ACCEPT, CONTENT_TYPE},
 };
 
 /// A request and what may be used to answer it.
@@ -38,6 +38,11 @@ impl<'a> Ask<'a> {
     /// A header field's first value.
     pub fn header(&self, name: impl AsHeader) -> Option<&'a [u8]> {
         self.request.headers.get(name.name()).map(|value| value.as_bytes())
+    }
+
+    /// All values of a field.
+    fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.request.headers.get_all(name).iter().map(|value| value.as_bytes())
     }
 
     /// A parameter of the query, decoded. Never a credential.
@@ -68,8 +73,8 @@ impl<'a> Ask<'a> {
     /// Whether it comes from our own pages, or from no page at all.
     pub fn is_own(&self) -> bool {
         let source = origin::Source {
-            sec_fetch_site: self.header("sec-fetch-site"),
-            origin: self.header(ORIGIN),
+            sec_fetch_site: origin::single(self.values("sec-fetch-site")),
+            origin: origin::single(self.values("origin")),
             host: &self.request.host,
         };
         origin::is_own(source, &self.control.config.server.public_url)

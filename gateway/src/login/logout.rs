@@ -1,6 +1,6 @@
 //! `{logout}`: ends this session, or all of the account's. Done twice it is done once.
 
-use super::who::store_failed;
+use super::{return_to, who::store_failed};
 use crate::{
     control::{Ask, Reply, presented, reply},
     problem::Problem,
@@ -16,19 +16,33 @@ use std::sync::Arc;
 pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let global = ask.query("global").as_deref() == Some("true");
     if ask.method() == Method::GET && !ask.is_own() {
-        return Ok(reply::page(&ask.control.pages, 200, ask.control.pages.sign_out(global)));
+        return Ok(reply::page(
+            &ask.control.pages,
+            200,
+            ask.control.pages.sign_out(global, asked_path(ask).as_deref()),
+        ));
     }
     let presented = presented(ask).await?;
     for session in presented.sessions() {
         end_one(ask, session, global).await?;
     }
     let answer = if ask.is_navigation() {
-        reply::see_other(&ask.control.config.endpoints.login)
+        let endpoints = &ask.control.config.endpoints;
+        match asked_path(ask) {
+            Some(path) => reply::see_other(return_to::path(Some(&path), endpoints)),
+            None => reply::see_other(&endpoints.login),
+        }
     } else {
         reply::json(&json!({ "success": true }))
     };
     let same_site = ask.control.config.session.same_site;
     Ok(reply::with_cookie(answer, &ask.cookies.clear_session(same_site)))
+}
+
+/// Where a browser wants to go afterwards, as it says it: in the query or the form.
+fn asked_path(ask: &Ask<'_>) -> Option<String> {
+    let form = || form_urlencoded::parse(&ask.request.body).find(|(name, _)| name == "return_to");
+    ask.query("return_to").or_else(|| form().map(|(_, path)| path.into_owned()))
 }
 
 async fn end_one(ask: &Ask<'_>, session: &Arc<LiveSession>, global: bool) -> Result<(), Problem> {

@@ -119,12 +119,21 @@ impl Pages {
     }
 
     /// Asks whether to sign out: the answer to a link on somebody else's page.
-    pub fn sign_out(&self, global: bool) -> String {
-        self.render("sign_out.html", self.sign_out_context(global))
+    pub fn sign_out(&self, global: bool, return_to: Option<&str>) -> String {
+        self.render("sign_out.html", self.sign_out_context(global, return_to))
     }
 
-    fn sign_out_context(&self, global: bool) -> Value {
-        let action = format!("{}{}", self.endpoints.logout, if global { "?global=true" } else { "" });
+    fn sign_out_context(&self, global: bool, return_to: Option<&str>) -> Value {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if global {
+            query.append_pair("global", "true");
+        }
+        if let Some(path) = return_to {
+            query.append_pair("return_to", path);
+        }
+        let query = query.finish();
+        let mark = if query.is_empty() { "" } else { "?" };
+        let action = format!("{}{mark}{query}", self.endpoints.logout);
         context! { heading => "Sign out?", action, global }
     }
 

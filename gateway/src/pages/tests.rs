@@ -164,7 +164,7 @@ fn an_error_is_tied_to_its_fields_and_shows_the_request_id() {
 #[test]
 fn no_page_runs_or_fetches_anything() {
     let problems = Code::ALL.iter().map(|code| pages().problem(&Problem::from(*code), "r-1"));
-    let others = [login("", None), pages().sign_out(true), pages().sign_out(false)];
+    let others = [login("", None), pages().sign_out(true, None), pages().sign_out(false, None)];
     for page in problems.chain(others) {
         assert!(page.starts_with("<!doctype html>") && page.contains("<html lang=\"en\">"), "{page}");
         for bad in ["<script", "src=", "http://", "https://", "javascript:", " style=", "@import", "url("] {
@@ -175,9 +175,9 @@ fn no_page_runs_or_fetches_anything() {
 
 #[test]
 fn the_sign_out_page_posts_what_was_asked() {
-    let page = pages().sign_out(true);
+    let page = pages().sign_out(true, None);
     assert!(page.contains("method=\"post\" action=\"/logout?global=true\""));
-    assert!(pages().sign_out(false).contains("action=\"/logout\""));
+    assert!(pages().sign_out(false, None).contains("action=\"/logout\""));
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Pages {
             samples.push(("problem.html", self.problem_context(&code.into(), "0")));
         }
         for global in [false, true] {
-            samples.push(("sign_out.html", self.sign_out_context(global)));
+            samples.push(("sign_out.html", self.sign_out_context(global, None)));
         }
         samples.push(("layout.html", context! { heading => "" }));
         samples

@@ -1,7 +1,7 @@
 //! Where a request comes from: the peer, or what a trusted proxy says of it. Nothing of
 //! this takes part in routing, links or cookies (contract section 4, Client address).
 
-use super::http1::head::Head;
+use super::{http1::head::Head, target::Authority};
 use crate::snapshot::Snapshot;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -35,7 +35,8 @@ impl Provenance {
             Some("https") => "https",
             _ => proto,
         };
-        let host = joined(head, bytes, "x-forwarded-host");
+        let host =
+            joined(head, bytes, "x-forwarded-host").filter(|h| Authority::parse(h.as_bytes()).is_some());
         let request_id = joined(head, bytes, "x-request-id").filter(|id| is_request_id(id));
         Self { client, forwarded_for, proto, host, request_id }
     }

@@ -150,8 +150,8 @@ fn check_origin(request: &Request<'_>, snapshot: &Snapshot) -> Result<(), Code> 
     }
     let host = request.host.to_text();
     let source = Source {
-        sec_fetch_site: request.head.value(Known::SecFetchSite, request.bytes),
-        origin: request.head.value(Known::Origin, request.bytes),
+        sec_fetch_site: origin::single(request.head.values(Known::SecFetchSite, request.bytes)),
+        origin: origin::single(request.head.values(Known::Origin, request.bytes)),
         host: &host,
     };
     if origin::is_own(source, &snapshot.public) { Ok(()) } else { Err(Code::ForeignOrigin) }

@@ -89,7 +89,10 @@ pub async fn relay(
         status: head.status,
         sent: stream.sent,
         client_rests: ended && !close,
-        upstream_rests: ended && head.keep_alive && !excess,
+        upstream_rests: ended
+            && head.keep_alive
+            && !excess
+            && !ties_person_to_connection(&head, &stream.input),
         upgraded: None,
     };
     worker.buffers.give(stream.out);
@@ -225,4 +228,13 @@ impl Passage {
         let last: &[u8] = if self.to_client == ToClient::Chunks { b"0\r\n\r\n" } else { b"" };
         send(client, watch, job.snapshot.limits.idle_timeout, last).await.is_ok()
     }
+}
+
+/// NTLM and its kin sign in a connection, not a request: what comes next on it would be
+/// answered as the person who signed in.
+fn ties_person_to_connection(head: &ResponseHead, input: &[u8]) -> bool {
+    head.values(input, "www-authenticate").any(|value| {
+        let scheme = value.split(|b| *b == b' ').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+    })
 }

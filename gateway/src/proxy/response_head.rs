@@ -28,7 +28,9 @@ pub fn write(
     close: bool,
 ) {
     status_line(out, head.status);
-    let private = job.permit.identity().is_some() && !job.route.shared_cache;
+    // Made for one person, or taking one person's cookie back: no shared cache may keep it.
+    let signed_in = job.permit.identity().is_some() && !job.route.shared_cache;
+    let private = signed_in || job.set_cookie.is_some();
     let mut cache_control = false;
     let named = head.values(input, "connection").flat_map(tokens).any(|t| !is_usual_connection(t));
     for (name, value) in &head.fields {

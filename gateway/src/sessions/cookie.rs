@@ -49,6 +49,9 @@ impl CookieNames {
         let mut found = Found::Absent;
         for pair in fields.flat_map(pairs) {
             let Some(equals) = pair.iter().position(|b| *b == b'=') else { continue };
+            if is_old_style(&pair[..equals], &pair[equals + 1..]) {
+                return Found::Several;
+            }
             if &pair[..equals] == self.session.as_bytes() {
                 found = match found {
                     Found::Absent => Found::One(&pair[equals + 1..]),
@@ -126,6 +129,14 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// `$Version=1` and a quote that closes in a later pair: with these an old parser (RFC
+/// 2965) takes the field apart at other places than a new one, so that neither reading
+/// may open a session.
+fn is_old_style(name: &[u8], value: &[u8]) -> bool {
+    let quotes = value.iter().filter(|b| **b == b'"').count();
+    name.first() == Some(&b'$') || (value.first() == Some(&b'"') && quotes % 2 == 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,7 +185,14 @@ mod tests {
             Found::One(b"\"V\""),
             "quotes are part of the value"
         );
-        assert_eq!(found(&[b"q=\"a; __Host-portcullis=V; b\""]), Found::One(b"V"), "quotes enclose nothing");
+        for field in [&b"q=\"a; __Host-portcullis=V; b\""[..], b"$Version=1; __Host-portcullis=V"] {
+            assert_eq!(found(&[field]), Found::Several, "two parsers read it differently");
+        }
+        assert_eq!(
+            found(&[b"q=\"a\"; __Host-portcullis=V"]),
+            Found::One(b"V"),
+            "a closed quote hides nothing"
+        );
     }
 
     #[test]

@@ -18,7 +18,15 @@ pub(super) async fn password(room: &Room, which: UserPasswd) -> Result<(), Failu
     let account = room.account(&which.name).await?;
     let registry = strategy::start(&room.config).await?;
     let default = room.config.login.default.as_deref();
-    let strategy = secret::keeper(&registry, which.strategy.as_deref(), default)?;
+    // The password that is there is the one that is meant: a second one at another
+    // strategy would leave the old one good.
+    let kept = room.store.credential_strategies(account.uuid).await.map_err(stuck)?;
+    let kept: Vec<_> = kept.iter().filter(|id| secret::keeps(&registry, id)).map(String::as_str).collect();
+    let named = match (which.strategy.as_deref(), kept.as_slice()) {
+        (None, [one]) => Some(*one),
+        (named, _) => named,
+    };
+    let strategy = secret::keeper(&registry, named, default)?;
     let from = if which.password_stdin { secret::From::Stdin } else { secret::From::Prompt };
     let op = from.take(secret::about_account(&account))?;
     let credential = secret::credential(room, &strategy, account.uuid, op).await?;

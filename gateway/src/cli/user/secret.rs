@@ -49,6 +49,11 @@ pub(super) fn about<'a>(words: impl IntoIterator<Item = Option<&'a str>>) -> Vec
     words.into_iter().flatten().map(str::to_owned).collect()
 }
 
+/// Whether this strategy is configured and keeps passwords.
+pub(super) fn keeps(registry: &Registry, id: &str) -> bool {
+    registry.get(id).is_some_and(|one| one.operations().credentials)
+}
+
 /// The strategy that keeps the password: the one named, else the only one that keeps any,
 /// else the default one.
 pub(super) fn keeper(
