@@ -171,7 +171,6 @@ mod tests {
         for field in [
             "\u{2000}__Host-portcullis=V",
             "\u{a0}__Host-portcullis=V",
-            "$Version=1, __Host-portcullis=V",
             "__Host-portcullis =V",
             "__host-portcullis=V",
             "portcullis=V",
@@ -185,7 +184,11 @@ mod tests {
             Found::One(b"\"V\""),
             "quotes are part of the value"
         );
-        for field in [&b"q=\"a; __Host-portcullis=V; b\""[..], b"$Version=1; __Host-portcullis=V"] {
+        for field in [
+            &b"q=\"a; __Host-portcullis=V; b\""[..],
+            b"$Version=1; __Host-portcullis=V",
+            b"$Version=1, __Host-portcullis=V",
+        ] {
             assert_eq!(found(&[field]), Found::Several, "two parsers read it differently");
         }
         assert_eq!(
