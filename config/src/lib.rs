@@ -11,6 +11,7 @@
 mod accounts;
 mod address;
 mod admin;
+mod algorithm;
 mod appearance;
 mod assertion;
 mod endpoints;
@@ -45,6 +46,7 @@ mod upstreams;
 
 pub use accounts::Accounts;
 pub use admin::Admin;
+pub use algorithm::Algorithm;
 pub use appearance::{Logo, Template};
 pub use assertion::Assertion;
 pub use endpoints::Endpoints;

@@ -190,7 +190,7 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
         admin: admin::read(root, &server, book),
         store: store::read(root, around, book),
         session: session::read(root, book),
-        token: token::read(root, &server.public_url, book),
+        token: token::read(root, &server.public_url, around, book),
         accounts: accounts::read(root, &strategies, login.default.as_deref(), book),
         lockout: lockout::read(root, book),
         limits: limits::read(root, book),

@@ -1,19 +1,24 @@
 //! `[token]`: access tokens.
 
 use crate::{
+    algorithm::{self, Algorithm},
+    load::Surroundings,
     names::is_token,
-    nearest,
     problem::Book,
+    secret::Secret,
     section::{Field, Section},
     server::PublicUrl,
     tree::Table,
-    unbuilt,
 };
 use std::time::Duration;
 
 /// `[token]`
 #[derive(Clone, Debug)]
 pub struct Token {
+    /// How access tokens are signed.
+    pub algorithm: Algorithm,
+    /// The key of HS256; no other algorithm has one here.
+    pub secret: Option<Secret>,
     /// `iss`
     pub issuer: String,
     /// `aud`
@@ -22,22 +27,28 @@ pub struct Token {
     pub lifetime: Duration,
     /// The most that a login may ask for.
     pub max_lifetime: Duration,
+    /// How old a signing key of ours becomes.
+    pub rotate: Duration,
     /// `Authorization` schemes that carry our tokens, compared without case.
     pub schemes: Vec<String>,
 }
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] = &["algorithm", "issuer", "audience", "lifetime", "max_lifetime", "schemes"];
+pub(crate) const KEYS: &[&str] =
+    &["algorithm", "secret", "issuer", "audience", "lifetime", "max_lifetime", "rotate", "schemes"];
 
 /// `exp` is in whole seconds.
 pub(crate) const A_SECOND: Duration = Duration::from_secs(1);
 
 /// Reads the table.
-pub(crate) fn read(root: &Table, public_url: &PublicUrl, book: &mut Book<'_>) -> Token {
+pub(crate) fn read(
+    root: &Table,
+    public_url: &PublicUrl,
+    around: &Surroundings<'_>,
+    book: &mut Book<'_>,
+) -> Token {
     let table = Section::open(root, "token", KEYS, book);
-    if let Some(field) = table.field("algorithm") {
-        check_algorithm(field, "token", book);
-    }
+    let (algorithm, secret) = algorithm::with_secret(&table, around, book);
     let mut text = |key| table.field(key).and_then(|field| field.text(book));
     let issuer = text("issuer").unwrap_or_else(|| public_url.origin.clone());
     let audience = text("audience").unwrap_or_else(|| public_url.origin.clone());
@@ -54,25 +65,24 @@ pub(crate) fn read(root: &Table, public_url: &PublicUrl, book: &mut Book<'_>) ->
         let at = field.map_or(&table.at, |field| field.at());
         book.refuse_with(at, "[token] lifetime is longer than [token] max_lifetime", "raise max_lifetime");
     }
+    let rotate = table.field("rotate").and_then(|field| rotate(field, lifetime, book));
+    let rotate = rotate.unwrap_or(Duration::from_secs(90 * 86_400));
     let schemes = table.field("schemes").and_then(|field| schemes(field, book));
     let schemes = schemes.unwrap_or_else(|| vec!["Bearer".to_owned(), "Token".to_owned()]);
-    Token { issuer, audience, lifetime, max_lifetime, schemes }
+    Token { algorithm, secret, issuer, audience, lifetime, max_lifetime, rotate, schemes }
 }
 
-/// `ES256` is the one that is built; others of the contract are named as such.
-pub(crate) fn check_algorithm(field: Field<'_>, table: &str, book: &mut Book<'_>) {
-    let Some(text) = field.text(book) else { return };
-    let later = unbuilt::values(table, "algorithm");
-    if text == "ES256" {
-        return;
+fn rotate(field: Field<'_>, lifetime: Duration, book: &mut Book<'_>) -> Option<Duration> {
+    let time = field.duration(A_SECOND, book)?;
+    if time < lifetime {
+        let message = format!("{} is shorter than the lifetime of a token", field.label());
+        book.warn(
+            field.at(),
+            message,
+            "many keys verify at the same time: \"90d\" is the default".to_owned(),
+        );
     }
-    let written = format!("{} = \"{}\"", field.label(), text.escape_debug());
-    if later.contains(&text.as_str()) {
-        book.refuse(field.at(), unbuilt::line(&written));
-    } else {
-        let help = nearest::help(&text, &["ES256"], later);
-        book.refuse_with(field.at(), format!("{written} cannot be used"), help);
-    }
+    Some(time)
 }
 
 fn schemes(field: Field<'_>, book: &mut Book<'_>) -> Option<Vec<String>> {

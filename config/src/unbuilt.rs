@@ -10,7 +10,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("", &["include"]),
     ("admin", &["api"]),
     ("server", &["tls", "origins"]),
-    ("token", &["trusted", "secret", "refresh_lifetime", "refresh_idle", "refresh_grace", "rotate"]),
+    ("token", &["trusted", "refresh_lifetime", "refresh_idle", "refresh_grace"]),
     (
         "accounts",
         &[
@@ -31,11 +31,7 @@ const KEYS: &[(&str, &[&str])] = &[
 ];
 
 /// Values of keys that do exist.
-const VALUES: &[(&str, &str, &[&str])] = &[
-    ("token", "algorithm", &["EdDSA", "RS256", "HS256"]),
-    ("assertion", "algorithm", &["EdDSA", "RS256"]),
-    ("strategies", "kind", &["oauth", "ldap"]),
-];
+const VALUES: &[(&str, &str, &[&str])] = &[("strategies", "kind", &["oauth", "ldap"])];
 
 /// How a whole table that is not built yet is written, `[mail]`.
 pub(crate) fn table(name: &str) -> Option<&'static str> {

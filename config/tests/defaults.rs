@@ -1,6 +1,8 @@
 //! What holds when a key is not given, as contract section 3 states it, and the examples.
 
-use portcullis_config::{AssertionMode, Config, Level, Policy, RoutePath, SameSite, StoreKey, load, parse};
+use portcullis_config::{
+    Algorithm, AssertionMode, Config, Level, Policy, RoutePath, SameSite, StoreKey, load, parse,
+};
 use std::{path::Path, time::Duration};
 
 fn example(name: &str) -> Config {
@@ -39,6 +41,8 @@ fn seven_lines_are_enough_and_everything_else_has_the_default_of_the_contract() 
     assert_eq!([&token.issuer, &token.audience], ["http://127.0.0.1:8080"; 2]);
     assert_eq!((token.lifetime, token.max_lifetime), (seconds(900), seconds(24 * 3_600)));
     assert_eq!(token.schemes, ["Bearer", "Token"]);
+    assert_eq!((token.algorithm, token.secret.is_none()), (Algorithm::Es256, true));
+    assert_eq!((token.rotate, config.assertion.algorithm), (seconds(90 * 86_400), Algorithm::Es256));
 
     assert_eq!(config.accounts.identifiers, ["username", "email", "login"]);
     assert_eq!(config.accounts.bare_names.as_deref(), Some("local"));

@@ -14,6 +14,7 @@ mod framing;
 mod harness;
 mod heads;
 mod identity_headers;
+mod keys;
 mod login;
 mod logs;
 mod negotiation;

@@ -33,7 +33,7 @@ use crate::{
     snapshot::Snapshot,
     store::{OpenMode, Store, StoreError, StoreOptions},
     telemetry::Logger,
-    tokens::Tokens,
+    tokens::{Keeper, Tokens},
 };
 use arc_swap::ArcSwap;
 use portcullis_config::{Config, Problem};
@@ -149,6 +149,9 @@ impl Ready {
             .await
             .map_err(|error| Failed::Start(error.to_string()))?;
         let tokens = Arc::new(tokens);
+        let (token, assertion) = (&config.token, &config.assertion);
+        let keeper = Keeper::new(store.clone(), sealer, token, assertion, random.clone(), clock.clone());
+        tokio::spawn(Arc::new(keeper).run());
         let sessions = Arc::new(Sessions::new(store.clone(), config.session.idle, Handle::current()));
         let feed = Feed::new(store.clone(), sessions.clone(), tokens.clone(), clock.clone()).await;
         let feed = Following::start(feed.map_err(stuck)?);

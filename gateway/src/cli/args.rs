@@ -23,6 +23,8 @@ pub(super) enum Verb {
     User(User),
     /// See who is signed in, and end sessions
     Session(Session),
+    /// The keys that sign tokens: show, replace and revoke them
+    Keys(Keys),
     /// The configured ways to sign in
     Strategy(Strategy),
     /// Read a password from stdin, or ask for one, and print its argon2id hash
@@ -83,6 +85,32 @@ pub(super) enum StrategyVerb {
         /// Print a JSON array
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Keys {
+    #[command(flatten)]
+    pub(super) file: File,
+    #[command(subcommand)]
+    pub(super) verb: KeysVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysVerb {
+    /// All keys: what each signs, and until when it is believed
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sign with new keys at once; what the old ones signed stays valid until it runs out
+    Rotate,
+    /// Believe nothing any more that a key has signed; a new one signs in its place
+    Revoke {
+        /// As `keys list` shows it; it may begin with a hyphen
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
     },
 }
 
@@ -235,6 +263,16 @@ mod tests {
             let words = ["portcullis"].into_iter().chain(line.split(' '));
             let Verb::User(user) = Arguments::try_parse_from(words).unwrap().verb else { panic!("{line}") };
             assert_eq!(user.file.config, Some("f".into()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_key_whose_name_begins_with_a_hyphen_can_be_named() {
+        for line in ["keys revoke -x_Y -c f", "keys -c f revoke -x_Y", "keys revoke -c f -x_Y"] {
+            let words = ["portcullis"].into_iter().chain(line.split(' '));
+            let Verb::Keys(keys) = Arguments::try_parse_from(words).unwrap().verb else { panic!("{line}") };
+            assert_eq!(keys.file.config, Some("f".into()), "{line}");
+            assert!(matches!(keys.verb, KeysVerb::Revoke { kid } if kid == "-x_Y"), "{line}");
         }
     }
 

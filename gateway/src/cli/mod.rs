@@ -11,6 +11,7 @@ mod completions;
 mod configuration;
 mod demo;
 mod hash_password;
+mod keys;
 mod man;
 mod output;
 mod password;
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::User(arguments) => user::run(arguments),
         Verb::Session(arguments) => session::run(arguments),
+        Verb::Keys(arguments) => keys::run(arguments),
         Verb::Strategy(arguments) => strategy::run(&arguments),
         Verb::HashPassword => hash_password::run(),
         Verb::Schema => schema::run(),

@@ -222,7 +222,7 @@ mod tests {
         sessions::{Lookup, SessionRecord, Transport},
         store::{NewAccount, NewCredential},
     };
-    use portcullis_config::{Assertion, Token};
+    use portcullis_config::{Algorithm, Assertion, Token};
     use std::net::Ipv4Addr;
     use tokio::runtime::Handle;
 
@@ -242,13 +242,16 @@ mod tests {
         let clock = Clock::manual(NOW);
         let store = Store::open_temporary(Random::system(), clock.clone());
         let token = Token {
+            algorithm: Algorithm::Es256,
+            secret: None,
             issuer: "https://gw.test".into(),
             audience: "https://gw.test".into(),
             lifetime: HOUR,
             max_lifetime: HOUR,
+            rotate: 24 * HOUR,
             schemes: vec![],
         };
-        let assertion = Assertion { header: "X-A".into(), lifetime: HOUR };
+        let assertion = Assertion { header: "X-A".into(), algorithm: Algorithm::Es256, lifetime: HOUR };
         let sealer = store.sealer().unwrap();
         let tokens = Tokens::load(&store, &sealer, &token, &assertion, Random::system(), &clock).await;
         let tokens = Arc::new(tokens.unwrap());
@@ -384,7 +387,7 @@ mod tests {
     #[tokio::test]
     async fn a_new_key_elsewhere_is_taken_over() {
         let mut gateway = gateway().await;
-        let key = crate::tokens::stored_key_for_tests(&gateway.store, NOW.plus(HOUR));
+        let key = crate::tokens::stored_key_for_tests(&gateway.store);
         let kid = key.kid.clone();
         assert!(gateway.store.insert_key(key).await.unwrap());
         gateway.feed.poll().await.unwrap();

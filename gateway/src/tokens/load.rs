@@ -1,17 +1,18 @@
-//! Keys between the store and the ring: made at the first start, kept under the seal,
-//! read again when one comes or goes.
+//! Keys between the store and the ring: kept under the seal, read again when one comes or
+//! goes. When that is, `keeper.rs` decides.
 
 use super::{
-    Tokens,
-    keys::{self, Key, Purpose},
+    Keeper, Tokens,
+    keys::{Key, Purpose},
 };
 use crate::{
-    clock::{Clock, UnixMillis},
+    clock::Clock,
     random::Random,
     seal::Sealer,
     store::{KeyState, Store, StoreError, StoredKey},
 };
-use portcullis_config::{Assertion, Token};
+use portcullis_config::{Algorithm, Assertion, Token};
+use zeroize::Zeroizing;
 
 /// Why the keys are not at hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl From<StoreError> for LoadError {
 }
 
 impl Tokens {
-    /// With the keys of the store; those that are missing are made.
+    /// With the keys of the store, once they are what the configuration wants.
     pub async fn load(
         store: &Store,
         sealer: &Sealer,
@@ -49,15 +50,11 @@ impl Tokens {
         random: Random,
         clock: &Clock,
     ) -> Result<Self, LoadError> {
-        let mut stored = store.keys().await?;
-        for purpose in Purpose::ALL {
-            if !stored.iter().any(|key| key.purpose == purpose.name() && key.state == KeyState::Signing) {
-                store.insert_key(make(purpose, sealer, clock.now())?).await?;
-                // Another process may have been first: its key is the one.
-                stored = store.keys().await?;
-            }
-        }
-        Ok(Self::with_keys(opened(&stored, sealer)?, token, assertion, random))
+        let (store, sealer) = (store.clone(), sealer.clone());
+        let keeper =
+            Keeper::new(store.clone(), sealer.clone(), token, assertion, random.clone(), clock.clone());
+        keeper.settle().await?;
+        Ok(Self::with_keys(opened(&store.keys().await?, &sealer)?, token, assertion, random))
     }
 
     /// Takes over what keys the store has now; on an error the old ones stay.
@@ -67,24 +64,13 @@ impl Tokens {
     }
 }
 
-/// What a key is sealed for: it opens as no key of another purpose.
-fn sealed_for(purpose: Purpose) -> String {
-    format!("signing key: {}", purpose.name())
-}
-
-fn make(purpose: Purpose, sealer: &Sealer, now: UnixMillis) -> Result<StoredKey, LoadError> {
-    let pkcs8 = keys::generate();
-    let key = Key::from_pkcs8(purpose, true, &pkcs8)
-        .map_err(|_| LoadError::Key("a new signing key cannot be read back".into()))?;
-    Ok(StoredKey {
-        kid: key.kid().to_owned(),
-        purpose: purpose.name().to_owned(),
-        algorithm: key.algorithm_name().to_owned(),
-        created: now,
-        private: sealer.seal(&sealed_for(purpose), &pkcs8),
-        public: key.public().to_vec(),
-        state: KeyState::Signing,
-    })
+/// What a key is sealed for: it opens as no key of another purpose. A secret's name is not
+/// made from it, so the seal covers that as well.
+pub(super) fn sealed_for(purpose: Purpose, algorithm: Algorithm, kid: &str) -> String {
+    match algorithm {
+        Algorithm::Hs256 => format!("signing secret: {}: {kid}", purpose.name()),
+        _ => format!("signing key: {}", purpose.name()),
+    }
 }
 
 fn opened(stored: &[StoredKey], sealer: &Sealer) -> Result<Vec<Key>, LoadError> {
@@ -98,101 +84,33 @@ fn opened(stored: &[StoredKey], sealer: &Sealer) -> Result<Vec<Key>, LoadError> 
     }
 }
 
-fn open(stored: &StoredKey, sealer: &Sealer) -> Result<Key, LoadError> {
-    let kid = &stored.kid;
-    let broken = |what: &str| LoadError::Key(format!("signing key {kid} {what}"));
-    let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.name() == stored.purpose);
-    let purpose = purpose.ok_or_else(|| broken("is for a purpose that this version does not know"))?;
-    let pkcs8 = sealer
-        .open(&sealed_for(purpose), &stored.private)
-        .map_err(|_| broken("does not open under [store] key, or was changed"))?;
-    let key = Key::from_pkcs8(purpose, stored.state == KeyState::Signing, &pkcs8)
-        .map_err(|_| broken("is no ES256 key"))?;
+/// The private half of a stored key, and what the row says of it.
+pub(super) fn unsealed(
+    stored: &StoredKey,
+    sealer: &Sealer,
+) -> Result<(Purpose, Algorithm, Zeroizing<Vec<u8>>), LoadError> {
+    let purpose = Purpose::of_name(&stored.purpose)
+        .ok_or_else(|| broken(stored, "is for a purpose that this version does not know"))?;
+    let algorithm = Algorithm::of_name(&stored.algorithm)
+        .ok_or_else(|| broken(stored, "is for an algorithm that this version does not know"))?;
+    let private = sealer
+        .open(&sealed_for(purpose, algorithm, &stored.kid), &stored.private)
+        .map_err(|_| broken(stored, "does not open under [store] key, or was changed"))?;
+    Ok((purpose, algorithm, private))
+}
+
+pub(super) fn open(stored: &StoredKey, sealer: &Sealer) -> Result<Key, LoadError> {
+    let (purpose, algorithm, private) = unsealed(stored, sealer)?;
+    let signs = stored.state == KeyState::Signing;
+    let key = Key::from_private(purpose, signs, algorithm, &private, &stored.kid)
+        .map_err(|_| broken(stored, &format!("is no {} key", algorithm.name())))?;
     // The seal does not cover the row's other columns: they must agree with the key.
-    if key.kid() != kid || key.algorithm_name() != stored.algorithm {
-        return Err(broken("is stored under a name or algorithm that is not its own"));
+    if key.kid() != stored.kid {
+        return Err(broken(stored, "is stored under a name that is not its own"));
     }
     Ok(key)
 }
 
-/// A further key that verifies only, as a rotation by another process leaves one.
-#[cfg(test)]
-pub(crate) fn stored_key_for_tests(store: &Store, now: UnixMillis) -> StoredKey {
-    let sealer = store.sealer().expect("the store has its key");
-    let key = make(Purpose::Access, &sealer, now).expect("a new key is good");
-    StoredKey { state: KeyState::Verifying, ..key }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sessions::{Account, live_for_tests};
-    use std::time::Duration;
-
-    const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
-
-    async fn load(store: &Store, sealer: &Sealer) -> Result<Tokens, LoadError> {
-        let token = Token {
-            issuer: "https://gw.test".into(),
-            audience: "https://gw.test".into(),
-            lifetime: Duration::from_secs(900),
-            max_lifetime: Duration::from_secs(900),
-            schemes: vec![],
-        };
-        let assertion = Assertion { header: "X-A".into(), lifetime: Duration::from_secs(60) };
-        Tokens::load(store, sealer, &token, &assertion, Random::system(), &Clock::manual(NOW)).await
-    }
-
-    fn store() -> Store {
-        Store::open_temporary(Random::system(), Clock::manual(NOW))
-    }
-
-    fn token_of(tokens: &Tokens) -> String {
-        let account = Account::for_tests("ann");
-        let session = live_for_tests("sid-1", account.clone(), NOW, NOW.plus(Duration::from_secs(900)));
-        tokens.access(&session, &account, NOW, session.expires())
-    }
-
-    #[tokio::test]
-    async fn keys_are_made_once_and_survive_a_restart() {
-        let store = store();
-        let sealer = store.sealer().unwrap();
-        let first = load(&store, &sealer).await.unwrap();
-        let token = token_of(&first);
-        let again = load(&store, &sealer).await.unwrap();
-        assert_eq!(again.jwks(), first.jwks());
-        assert!(again.verify(&token, NOW).is_ok());
-        assert_eq!(store.keys().await.unwrap().len(), 2);
-    }
-
-    #[tokio::test]
-    async fn no_private_key_lies_open_in_the_store() {
-        let store = store();
-        load(&store, &store.sealer().unwrap()).await.unwrap();
-        for key in store.keys().await.unwrap() {
-            // The OID of P-256 is in every PKCS #8 document of such a key.
-            let oid = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-            assert!(!key.private.windows(oid.len()).any(|window| window == oid));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_key_that_does_not_open_stops_the_start_and_not_a_reload() {
-        let store = store();
-        let tokens = load(&store, &store.sealer().unwrap()).await.unwrap();
-        let wrong = Sealer::from_text("another", Random::system());
-        assert!(matches!(load(&store, &wrong).await, Err(LoadError::Key(_))));
-        assert!(tokens.reload(&store, &wrong).await.is_err());
-        assert!(tokens.verify(&token_of(&tokens), NOW).is_ok(), "the old keys stay");
-        assert_eq!(tokens.generation(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_key_opens_for_its_own_purpose_only() {
-        let sealer = store().sealer().unwrap();
-        let mut key = make(Purpose::Assertion, &sealer, NOW).unwrap();
-        assert!(open(&key, &sealer).is_ok());
-        key.purpose = "access".into();
-        assert!(open(&key, &sealer).is_err());
-    }
+fn broken(stored: &StoredKey, what: &str) -> LoadError {
+    LoadError::Key(format!("signing key {} {what}", stored.kid))
 }

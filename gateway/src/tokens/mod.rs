@@ -1,7 +1,8 @@
 //! Signed tokens: access tokens that people carry, assertions that upstreams get, and
 //! the keys behind both.
 //!
-//! `keys.rs` the key ring · `load.rs` keys from the store · `jwt.rs` the compact form, read strictly · `access.rs` access
+//! `material.rs` what a key can do · `keys.rs` the key ring · `load.rs` keys from the store ·
+//! `keeper.rs` when keys come and go · `jwt.rs` the compact form, read strictly · `access.rs` access
 //! tokens · `assertion.rs` assertions · `jwks.rs` what is published · `looks.rs` what is
 //! ours by its looks · `verified_cache.rs` what a signature has already proven.
 
@@ -9,17 +10,22 @@ mod access;
 mod assertion;
 mod jwks;
 mod jwt;
+mod keeper;
 mod keys;
 mod load;
 mod looks;
+mod material;
 mod verified_cache;
 
 #[cfg(test)]
 mod forged;
+#[cfg(test)]
+mod tests;
 
+pub use keeper::{Keeper, Revoked, Rotated};
 pub use load::LoadError;
 #[cfg(test)]
-pub(crate) use load::stored_key_for_tests;
+pub(crate) use tests::stored_key_for_tests;
 pub use verified_cache::VerifiedCache;
 
 use crate::{
@@ -29,7 +35,6 @@ use crate::{
 };
 use access::Parties;
 use arc_swap::ArcSwap;
-use jsonwebtoken::{Algorithm, Header};
 use keys::{Key, Purpose, Ring};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
@@ -117,8 +122,6 @@ impl Tokens {
         assertion: &portcullis_config::Assertion,
         random: Random,
     ) -> Self {
-        // Fails only if it is in place already; then it is the same one.
-        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         Self {
             ring: ArcSwap::from_pointee(Ring::new(keys, 1)),
             parties: Parties { issuer: token.issuer.clone(), audience: token.audience.clone() },
@@ -142,10 +145,6 @@ impl Tokens {
     fn sign(&self, purpose: Purpose, claims: &impl Serialize) -> String {
         let ring = self.ring.load();
         let key = ring.signer(purpose).expect("no ring is made without a key for each purpose");
-        let mut header = Header::new(Algorithm::ES256);
-        header.typ = Some(purpose.typ().to_owned());
-        header.kid = Some(key.kid().to_owned());
-        jsonwebtoken::encode(&header, claims, key.signing())
-            .expect("the key was checked when it was loaded, and claims are plain JSON")
+        jwt::sign(key, claims)
     }
 }

@@ -24,6 +24,8 @@ fn key(kid: &str, purpose: &str) -> StoredKey {
         private: vec![1],
         public: vec![2],
         state: KeyState::Signing,
+        lifetime: Duration::from_secs(60),
+        until: None,
     }
 }
 
