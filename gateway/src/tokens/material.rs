@@ -33,7 +33,7 @@ pub(super) enum Material {
     EdDsa(Ed25519KeyPair, ParsedPublicKey),
     Rs256(RsaKeyPair, ParsedPublicKey),
     /// It has no halves.
-    Hs256(hmac::Key),
+    Hs256(Box<hmac::Key>),
 }
 
 /// A new private key: PKCS #8, or for HS256 random bytes. RSA takes a second or more:
@@ -85,7 +85,7 @@ impl Material {
                 Ok(Self::Rs256(pair, public))
             }
             Algorithm::Hs256 if private.len() < SHORTEST_SECRET => Err(NotAKey),
-            Algorithm::Hs256 => Ok(Self::Hs256(hmac::Key::new(hmac::HMAC_SHA256, private))),
+            Algorithm::Hs256 => Ok(Self::Hs256(Box::new(hmac::Key::new(hmac::HMAC_SHA256, private)))),
         }
     }
 

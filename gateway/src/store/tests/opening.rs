@@ -174,7 +174,7 @@ async fn an_older_store_is_copied_and_upgraded_by_serve_alone() {
     assert!(store.account_by_name("ada").await.unwrap().is_some());
     store.read(|db| db.query_row("SELECT count(*) FROM later", [], |_| Ok(()))).await.unwrap();
     drop(store);
-    let copy = folder.path().join("portcullis.db.v1.bak");
+    let copy = folder.path().join(format!("portcullis.db.v{}.bak", steps.len() - 1));
     assert_eq!(mode(&copy), 0o600);
     let old = StoreOptions { path: copy, ..options(&folder, OpenMode::Serve) };
     assert!(Store::open(old).unwrap().account_by_name("ada").await.unwrap().is_some());
@@ -183,6 +183,21 @@ async fn an_older_store_is_copied_and_upgraded_by_serve_alone() {
     let newer = refused(options(&folder, OpenMode::Serve));
     assert!(newer.contains("newer Portcullis"), "{newer}");
     assert!(refused(options(&folder, OpenMode::Command)).contains("newer Portcullis"));
+}
+
+#[tokio::test]
+async fn signing_keys_of_the_first_form_sign_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = &super::super::migrations::STEPS[..1];
+    let store = Store::open_with(options(&folder, OpenMode::Serve), first).unwrap();
+    let insert = "INSERT INTO keys (kid, purpose, algorithm, created, private, public, state) \
+                  VALUES ('k', 'access', 'ES256', 1, x'01', x'02', 'signing')";
+    store.write(|db| db.execute(insert, [])).await.unwrap();
+    drop(store);
+    let store = Store::open(options(&folder, OpenMode::Serve)).unwrap();
+    let key = store.keys().await.unwrap().remove(0);
+    assert_eq!((key.kid.as_str(), key.state, key.until), ("k", KeyState::Signing, None));
+    assert_eq!(key.lifetime, Duration::from_secs(86_400), "what the default of its time was");
 }
 
 #[test]
