@@ -195,6 +195,21 @@ fn another_algorithm_in_the_file_signs_from_the_next_start_on() {
 }
 
 #[test]
+fn a_reload_follows_another_algorithm() {
+    let site = site("");
+    let (gateway, old) = (&site.gateway, &site.alice.token);
+    let path = gateway.file("portcullis.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(path, format!("{text}\n[token]\nalgorithm = \"EdDSA\"\n")).unwrap();
+    gateway.signal("HUP");
+    let new = until("a token of the other algorithm", || {
+        let token = login(gateway, "alice", PASSWORD).token;
+        (decode_header(&token).unwrap().alg == Algorithm::EdDSA).then_some(token)
+    });
+    assert_eq!((status(gateway, old), status(gateway, &new)), (200, 200));
+}
+
+#[test]
 fn keys_are_replaced_by_themselves_when_they_are_old_enough() {
     let site = site("[token]\nrotate = \"2s\"\nlifetime = \"1s\"\n");
     let first = kid(&site.alice.token);

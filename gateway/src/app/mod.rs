@@ -151,7 +151,8 @@ impl Ready {
         let tokens = Arc::new(tokens);
         let (token, assertion) = (&config.token, &config.assertion);
         let keeper = Keeper::new(store.clone(), sealer, token, assertion, random.clone(), clock.clone());
-        tokio::spawn(Arc::new(keeper).run());
+        let keeper = Arc::new(keeper);
+        tokio::spawn(keeper.clone().run());
         let sessions = Arc::new(Sessions::new(store.clone(), config.session.idle, Handle::current()));
         let feed = Feed::new(store.clone(), sessions.clone(), tokens.clone(), clock.clone()).await;
         let feed = Following::start(feed.map_err(stuck)?);
@@ -191,7 +192,7 @@ impl Ready {
         let admin = admin.map(|door| door.open(standing.clone())).transpose();
         let admin =
             admin.map_err(|error| Failed::Start(format!("cannot open the admin listener: {error}")))?;
-        let in_force = InForce { config, asked, generation: 1, plane, control };
+        let in_force = InForce { config, asked, generation: 1, plane, keeper, control };
         Ok(Gateway { in_force, addresses, feed, workers, standing, admin, signals, draining })
     }
 }

@@ -8,7 +8,10 @@ use super::{
     keep::{keep, keep_parties},
     url,
 };
-use crate::{control::Control, pages::Pages, proxy::worker::Plane, registry::Registry, snapshot::Snapshot};
+use crate::{
+    control::Control, pages::Pages, proxy::worker::Plane, registry::Registry, snapshot::Snapshot,
+    tokens::Keeper,
+};
 use arc_swap::ArcSwap;
 use portcullis_config::{Config, Problem};
 use portcullis_plugin_api::Host;
@@ -27,6 +30,8 @@ pub(super) struct InForce {
     pub(super) generation: u64,
     /// What the data plane reads.
     pub(super) plane: Plane,
+    /// What sees to the signing keys.
+    pub(super) keeper: Arc<Keeper>,
     /// What endpoints use.
     pub(super) control: Arc<ArcSwap<Control>>,
 }
@@ -51,6 +56,10 @@ impl InForce {
         match next {
             Ok((next, kept)) => {
                 self.put(next);
+                let (token, assertion) = (&self.config.token, &self.config.assertion);
+                if let Err(error) = self.keeper.follow(token, assertion).await {
+                    tracing::error!(%error, "the signing keys stay as they were: reload again");
+                }
                 for what in kept {
                     tracing::warn!("{what} has changed in the file and needs a restart: the old value stays");
                 }
