@@ -164,7 +164,7 @@ fn check_tables(root: &Table, book: &mut Book<'_>) {
 }
 
 fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<'_>) -> Config {
-    let server = server::read(root, book);
+    let server = server::read(root, around, book);
     let (strategies, settings_places) = strategies::read(root, book);
     let login = login::read(root, &strategies, around, book);
     let upstreams = upstreams::read(root, book);

@@ -2,6 +2,8 @@
 
 use crate::{
     address::{self, Origin},
+    certificate::{self, Certificate},
+    load::Surroundings,
     problem::Book,
     section::{Field, Section},
     tree::Table,
@@ -17,6 +19,9 @@ use std::{
 pub struct Server {
     /// Where it listens; at least one.
     pub listen: Vec<SocketAddr>,
+    /// What its listeners show of themselves, the first where no other fits; empty: they
+    /// are plain.
+    pub tls: Vec<Certificate>,
     /// One origin without a path and without a trailing slash, lower case: `https://gw.example.com`.
     pub public_url: PublicUrl,
     /// More host names that it answers to, lower case, without ports.
@@ -52,10 +57,10 @@ impl From<Origin> for PublicUrl {
 
 /// The keys of the table.
 pub(crate) const KEYS: &[&str] =
-    &["listen", "public_url", "trusted_proxies", "hosts", "threads", "drain", "danger_plaintext"];
+    &["listen", "tls", "public_url", "trusted_proxies", "hosts", "threads", "drain", "danger_plaintext"];
 
 /// Reads the table.
-pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Server {
+pub(crate) fn read(root: &Table, around: &Surroundings<'_>, book: &mut Book<'_>) -> Server {
     let table = Section::open(root, "server", KEYS, book);
     let listen = table.field("listen").and_then(|field| listen(field, book));
     let listen = listen.unwrap_or_else(|| vec![SocketAddr::from(([127, 0, 0, 1], 8080))]);
@@ -63,6 +68,7 @@ pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Server {
         table.field("danger_plaintext").and_then(|field| field.boolean(book)).unwrap_or(false);
     Server {
         public_url: public_url(&table, &listen, danger_plaintext, book),
+        tls: table.field("tls").map(|field| certificate::list(field, around, book)).unwrap_or_default(),
         listen,
         hosts: table.field("hosts").and_then(|field| hosts(field, book)).unwrap_or_default(),
         trusted_proxies: table
@@ -120,7 +126,13 @@ fn public_url(
         port: listen[0].port(),
     };
     let Some(field) = table.field("public_url") else {
-        if !listen.iter().all(|address| address.ip().is_loopback()) {
+        if let Some(tls) = table.field("tls") {
+            book.refuse_with(
+                tls.at(),
+                "[server] public_url is required with tls",
+                "write public_url = \"https://…\", with a name that the certificate was made for",
+            );
+        } else if !listen.iter().all(|address| address.ip().is_loopback()) {
             let at = table.field("listen").map_or(&table.at, |field| field.at());
             book.refuse_with(
                 at,
@@ -140,7 +152,13 @@ fn public_url(
             return first.into();
         }
     };
-    if !origin.https && !origin.is_loopback() {
+    if let (false, Some(_)) = (origin.https, table.field("tls")) {
+        book.refuse_with(
+            field.at(),
+            "[server] public_url is http, and the listeners speak TLS",
+            "write https, or remove tls",
+        );
+    } else if !origin.https && !origin.is_loopback() {
         if danger_plaintext {
             book.warn(
                 field.at(),

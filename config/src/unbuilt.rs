@@ -9,7 +9,7 @@ const TABLES: &[(&str, &str)] = &[("mail", "[mail]"), ("plugins", "[plugins]"), 
 const KEYS: &[(&str, &[&str])] = &[
     ("", &["include"]),
     ("admin", &["api"]),
-    ("server", &["tls", "origins"]),
+    ("server", &["origins"]),
     ("token", &["trusted", "refresh_lifetime", "refresh_idle", "refresh_grace"]),
     (
         "accounts",

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`cli`] | arguments to exit code, one file per verb |
 //! | [`app`] | composition root: configuration to running gateway |
+//! | [`tls`] | certificates and keys, and what rustls does with them |
 //! | [`snapshot`] | the compiled configuration that a request reads |
 //! | [`proxy`] | the data plane; read `pipeline.rs` first |
 //! | [`control`] | the control plane's endpoints: which path is which operation |
@@ -36,4 +37,5 @@ pub mod sessions;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod tokens;

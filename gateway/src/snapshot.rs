@@ -9,6 +9,7 @@ use crate::{
         upstream::Server,
     },
     sessions::CookieNames,
+    tls::{ServerTls, Tls},
 };
 use ipnet::IpNet;
 use portcullis_config::{self as config, Config};
@@ -16,6 +17,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 /// Everything a request needs to know of the configuration.
 pub struct Snapshot {
+    /// What listeners speak; none: plain HTTP.
+    pub tls: Option<Arc<ServerTls>>,
     /// Our own origin.
     pub public: config::PublicUrl,
     /// Where our endpoints are.
@@ -98,7 +101,7 @@ pub struct Route {
 
 impl Snapshot {
     /// Compiles a configuration that has been checked.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, tls: &Tls) -> Self {
         let mut hosts: HashSet<String> = config.server.hosts.iter().cloned().collect();
         hosts.insert(config.server.public_url.host.clone());
         hosts.extend(config.routes.iter().filter_map(|r| r.host.clone()));
@@ -117,6 +120,7 @@ impl Snapshot {
         let routes = RouteTable::new(routes.collect());
         let protected = Protected::new(header_sets.iter(), &config.strip_headers, &config.assertion.header);
         Self {
+            tls: tls.server.clone(),
             public: config.server.public_url.clone(),
             endpoints: config.endpoints.clone(),
             hosts,

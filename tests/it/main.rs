@@ -30,6 +30,7 @@ mod shared_connections;
 mod store;
 mod streams;
 mod supervisor;
+mod tls;
 mod tokens;
 mod upgrades;
 mod upstreams;

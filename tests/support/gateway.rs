@@ -214,9 +214,10 @@ fn text(output: &Mutex<String>) -> String {
     output.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// The address out of `listening on http://127.0.0.1:PORT`.
+/// The address out of `listening on http://127.0.0.1:PORT`, or https.
 fn listening(said: &str) -> Option<SocketAddr> {
-    let rest = said.split("listening on http://").nth(1)?;
+    let rest = said.split("listening on http").nth(1)?;
+    let rest = rest.strip_prefix("s").unwrap_or(rest).strip_prefix("://")?;
     let end = rest.find(|c: char| !(c.is_ascii_digit() || ".:[]abcdef".contains(c)))?;
     rest[..end].parse().ok()
 }

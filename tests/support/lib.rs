@@ -6,10 +6,11 @@
 //! `raw.rs` bytes against the shared site · `upstream.rs` `recorded.rs` what an upstream saw · `readers.rs` how applications read
 //! it · `websocket.rs` frames by hand · `login.rs` signing in · `load.rs` many requests at a
 //! steady rate · `wait.rs` conditions instead of sleeps · `rng.rs` repeatable variants ·
-//! `services.rs` programs that may be missing.
+//! `services.rs` programs that may be missing · `certificates.rs` a private authority.
 //!
 //! What may not come in: a crate of the gateway. The tests know the contract only.
 
+pub mod certificates;
 pub mod connection;
 pub mod gateway;
 pub mod load;

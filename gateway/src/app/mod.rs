@@ -33,6 +33,7 @@ use crate::{
     snapshot::Snapshot,
     store::{OpenMode, Store, StoreError, StoreOptions},
     telemetry::Logger,
+    tls::Tls,
     tokens::{Keeper, Tokens},
 };
 use arc_swap::ArcSwap;
@@ -105,6 +106,7 @@ pub struct Ready {
     /// Randomness.
     pub random: Random,
     asked: Vec<SocketAddr>,
+    tls: Tls,
     listeners: Listeners,
     admin: Option<Door>,
     signals: Signals,
@@ -113,7 +115,8 @@ pub struct Ready {
 impl Ready {
     /// Opens the store, starts the strategies and takes the addresses.
     pub async fn new(mut config: Config, clock: Clock, random: Random) -> Result<Self, Failed> {
-        for warning in &config.warnings {
+        let tls = Tls::load(&config, &clock).map_err(Failed::Configuration)?;
+        for warning in config.warnings.iter().chain(&tls.warnings) {
             tracing::warn!(place = %warning.place, help = warning.help.as_deref(), "{}", warning.message);
         }
         // From here on a signal is ours: an end in the middle of a start is a clean one.
@@ -135,12 +138,12 @@ impl Ready {
         let at_admin = |address| Door::bind(address).map_err(|why| no_address(address, &why));
         let admin = config.admin.listen.map(at_admin).transpose()?;
         url::settle(&mut config, listeners.addresses());
-        Ok(Self { config, asked, store, registry, clock, random, listeners, admin, signals })
+        Ok(Self { config, asked, store, registry, clock, random, tls, listeners, admin, signals })
     }
 
     /// Begins to serve.
     pub async fn serve(self, log: &Logger) -> Result<Gateway, Failed> {
-        let Self { config, asked, store, registry, clock, random, listeners, admin, signals } = self;
+        let Self { config, asked, store, registry, clock, random, tls, listeners, admin, signals } = self;
         let metrics = Arc::new(Metrics::default());
         let stuck = |error: StoreError| Failed::Start(format!("the store did not answer: {error}"));
         let config = Arc::new(config);
@@ -170,7 +173,7 @@ impl Ready {
         }));
         let addresses = listeners.addresses().to_vec();
         let plane = Plane {
-            snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::new(&config))),
+            snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, &tls))),
             sessions,
             tokens,
             pages: Arc::new(ArcSwap::new(pages)),
@@ -252,7 +255,8 @@ impl Gateway {
 
     /// Where it listens.
     pub fn urls(&self) -> impl Iterator<Item = String> {
-        self.addresses.iter().map(|address| format!("http://{address}"))
+        let scheme = if self.in_force.config.server.tls.is_empty() { "http" } else { "https" };
+        self.addresses.iter().map(move |address| format!("{scheme}://{address}"))
     }
 
     /// Where its metrics are, if anywhere.

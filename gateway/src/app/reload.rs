@@ -9,7 +9,7 @@ use super::{
     url,
 };
 use crate::{
-    control::Control, pages::Pages, proxy::worker::Plane, registry::Registry, snapshot::Snapshot,
+    control::Control, pages::Pages, proxy::worker::Plane, registry::Registry, snapshot::Snapshot, tls::Tls,
     tokens::Keeper,
 };
 use arc_swap::ArcSwap;
@@ -82,13 +82,14 @@ impl InForce {
         let mut kept = keep(&mut config, &self.config, &self.asked);
         url::settle(&mut config, &self.config.server.listen);
         keep_parties(&mut config, &self.config, &mut kept);
-        for warning in &config.warnings {
+        let tls = Tls::load(&config, &self.plane.clock)?;
+        for warning in config.warnings.iter().chain(&tls.warnings) {
             tracing::warn!(place = %warning.place, help = warning.help.as_deref(), "{}", warning.message);
         }
         let pages = Arc::new(Pages::new(&config)?);
         let host = Host { random: self.plane.random.shared(), cores: config.server.threads };
         let registry = Registry::start(&config, host).await?;
-        let mut snapshot = Snapshot::new(&config);
+        let mut snapshot = Snapshot::new(&config, &tls);
         snapshot.adopt(&self.plane.snapshot.load());
         Ok((Next { config: Arc::new(config), snapshot, pages, registry }, kept))
     }

@@ -7,7 +7,7 @@ use super::{
     output::{Done, result, safe},
     progress,
 };
-use crate::{clock::Clock, pages::Pages, random::Random, registry::Registry, telemetry};
+use crate::{clock::Clock, pages::Pages, random::Random, registry::Registry, telemetry, tls::Tls};
 use portcullis_config::{Config, Problem};
 use portcullis_plugin_api::Host;
 use serde_json::json;
@@ -17,7 +17,10 @@ pub(super) fn run(arguments: &Check) -> Done {
     let _log = telemetry::start_for_command(Clock::system());
     let file = configuration::find(&arguments.file)?;
     let checked = match portcullis_config::load(&file, &configuration::environment()) {
-        Ok(config) => block_on(start(&config))?.map(|()| config),
+        Ok(mut config) => block_on(start(&config))?.map(|warnings| {
+            config.warnings.extend(warnings);
+            config
+        }),
         Err(problems) => Err(problems),
     };
     if arguments.json {
@@ -36,9 +39,10 @@ pub(super) fn run(arguments: &Check) -> Done {
     }
 }
 
-/// What a strategy finds wrong with its settings; one that cannot start for another
+/// The warnings of certificates; or what is wrong with them, what a strategy finds wrong with its settings; one that cannot start for another
 /// reason fails the check too, though `serve` would run without it.
-async fn start(config: &Config) -> Result<(), Vec<Problem>> {
+async fn start(config: &Config) -> Result<Vec<Problem>, Vec<Problem>> {
+    let tls = Tls::load(config, &Clock::system())?;
     let host = Host { random: Random::system().shared(), cores: config.server.threads };
     let registry = progress::during("starting the strategies", Registry::start(config, host)).await?;
     Pages::new(config)?;
@@ -47,7 +51,7 @@ async fn start(config: &Config) -> Result<(), Vec<Problem>> {
         Some(Problem { place: config.file.display().to_string(), message, help: None, excerpt: None })
     });
     let failed: Vec<_> = failed.collect();
-    if failed.is_empty() { Ok(()) } else { Err(failed) }
+    if failed.is_empty() { Ok(tls.warnings) } else { Err(failed) }
 }
 
 fn summary(config: &Config) {

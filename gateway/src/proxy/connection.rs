@@ -8,7 +8,7 @@ use super::{
     endpoint_call,
     exchange::{Done, Failure, Job, Wire, forward},
     http1::head::{BadHead, Framing, Head},
-    pipeline::{Decision, Request, decide},
+    pipeline::{Decision, Peer, Request, Secured, decide},
     refuse,
     stream::Stream,
     upgrade::Asked,
@@ -30,7 +30,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
 
 /// Serves one connection to its end.
-pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: IpAddr) {
+pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: IpAddr, secured: Option<Secured>) {
     let (reader, writer) = stream.split();
     let watch = worker.timers.watch();
     let mut client = Client { reader, writer, watch, input: Vec::new(), head: Head::default(), peer };
@@ -47,24 +47,29 @@ pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: IpAddr) {
             Err(NoHead::Gone | NoHead::Slow) => break,
         }
         first = false;
-        if !one_request(&mut client, &peer_text, &worker).await {
+        let peer = Peer { address: peer, text: &peer_text, secured: secured.as_ref() };
+        if !one_request(&mut client, peer, &worker).await {
             break;
         }
     }
     worker.buffers.give(std::mem::take(&mut client.input));
+    if client.writer.is_buffered() {
+        // TLS says that this is the end, and that nothing was cut off.
+        let _ = client.watch.within(LINGER.0, client.writer.shutdown()).await;
+    }
 }
 
 /// Serves the request whose head has been read. True when the connection can carry
 /// another.
-async fn one_request(client: &mut Client<'_>, peer_text: &str, worker: &Rc<Worker>) -> bool {
+async fn one_request(client: &mut Client<'_>, peer: Peer<'_>, worker: &Rc<Worker>) -> bool {
     let started = Instant::now();
     let snapshot = worker.current();
     let mut upload = (client.head.framing != Framing::None).then(|| Upload::new(client, &worker.buffers));
-    let Client { reader, writer, watch, input, head, peer } = client;
+    let Client { reader, writer, watch, input, head, .. } = client;
     let (bytes, early) = input.split_at(head.len);
     let mut wire = Wire { reader, writer, watch, early };
-    let mut entry = Entry::new(head, bytes, *peer, &worker.log);
-    let done = match Request::understand(head, bytes, (*peer, peer_text), worker, &snapshot) {
+    let mut entry = Entry::new(head, bytes, peer.address, &worker.log);
+    let done = match Request::understand(head, bytes, peer, worker, &snapshot) {
         Ok(request) => {
             entry.understood(&request);
             serve_understood(&mut wire, upload.as_mut(), &request, &mut entry, worker, &snapshot).await

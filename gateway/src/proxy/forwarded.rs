@@ -23,8 +23,8 @@ pub struct Provenance {
 
 impl Provenance {
     /// What the socket says, and behind a trusted proxy what that says.
-    pub fn of(head: &Head, bytes: &[u8], peer: IpAddr, snapshot: &Snapshot) -> Self {
-        let proto = "http";
+    pub fn of(head: &Head, bytes: &[u8], (peer, https): (IpAddr, bool), snapshot: &Snapshot) -> Self {
+        let proto = if https { "https" } else { "http" };
         if !is_trusted(peer, &snapshot.trusted_proxies) {
             return Self { client: peer, forwarded_for: None, proto, host: None, request_id: None };
         }
@@ -33,7 +33,8 @@ impl Provenance {
             forwarded_for.as_deref().map_or(peer, |list| client_of(list, peer, &snapshot.trusted_proxies));
         let proto = match joined(head, bytes, "x-forwarded-proto").as_deref() {
             Some("https") => "https",
-            _ => proto,
+            Some(_) => "http",
+            None => proto,
         };
         let host =
             joined(head, bytes, "x-forwarded-host").filter(|h| Authority::parse(h.as_bytes()).is_some());

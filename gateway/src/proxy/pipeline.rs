@@ -25,8 +25,28 @@ use crate::{
     origin::{self, Source},
     problem::{Code, Problem, is_navigation},
     snapshot::{Route, Snapshot},
+    tls::ServerTls,
 };
 use std::{net::IpAddr, sync::Arc};
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy)]
+pub struct Peer<'a> {
+    /// Its address.
+    pub address: IpAddr,
+    /// The same as text.
+    pub text: &'a str,
+    /// By TLS; none: plain.
+    pub secured: Option<&'a Secured>,
+}
+
+/// What the handshake of a connection has settled.
+pub struct Secured {
+    /// The certificates that there were.
+    pub tls: Arc<ServerTls>,
+    /// Which of them the client got.
+    pub chosen: usize,
+}
 
 /// A request that has been understood.
 pub struct Request<'a> {
@@ -80,7 +100,7 @@ impl<'a> Request<'a> {
     pub fn understand(
         head: &'a Head,
         bytes: &'a [u8],
-        peer: (IpAddr, &'a str),
+        peer: Peer<'a>,
         worker: &Worker,
         snapshot: &Snapshot,
     ) -> Result<Self, Problem> {
@@ -91,7 +111,7 @@ impl<'a> Request<'a> {
         if !snapshot.routes.knows_method(method) {
             return Err(RouteTable::refuse_method());
         }
-        let target = Target::parse(head.target.of_buffer(bytes), false)
+        let target = Target::parse(head.target.of_buffer(bytes), peer.secured.is_some())
             .ok_or_else(|| bad("the target is neither a path nor a URL of this scheme"))?;
         if let Some(authority) = target.authority
             && Authority::parse(authority).as_ref() != Some(&host)
@@ -99,7 +119,8 @@ impl<'a> Request<'a> {
             return Err(bad("the target and Host name two hosts"));
         }
         let path = normal_path(target.path).map_err(|why| Problem::from(Code::BadPath).detail(why.0))?;
-        if !snapshot.answers_to(&host.host) {
+        let elsewhere = peer.secured.is_some_and(|s| !s.tls.serves(s.chosen, &host.host));
+        if elsewhere || !snapshot.answers_to(&host.host) {
             return Err(Code::Misdirected.into());
         }
         let encoded_slash = path.encoded_slash;
@@ -108,10 +129,22 @@ impl<'a> Request<'a> {
         if query.is_some_and(|q| q.contains(&b'#')) {
             return Err(Problem::from(Code::BadPath).detail("the target holds a raw #"));
         }
-        let mut origin = Provenance::of(head, bytes, peer.0, snapshot);
+        let mut origin = Provenance::of(head, bytes, (peer.address, peer.secured.is_some()), snapshot);
         let id = origin.request_id.take().unwrap_or_else(|| worker.next_request_id());
         let now = worker.clock.now();
-        Ok(Self { head, bytes, method, path, encoded_slash, query, host, origin, peer_text: peer.1, id, now })
+        Ok(Self {
+            head,
+            bytes,
+            method,
+            path,
+            encoded_slash,
+            query,
+            host,
+            origin,
+            peer_text: peer.text,
+            id,
+            now,
+        })
     }
 }
 

@@ -41,7 +41,6 @@ pub enum WriteHalf<'s> {
 
 impl Stream {
     /// A finished handshake's connection.
-    #[expect(dead_code, reason = "the listeners that make TLS connections come next")]
     pub fn tls(stream: impl Into<TlsStream<TcpStream>>) -> Self {
         Self::Tls(Box::new(RefCell::new(stream.into())))
     }

@@ -5,6 +5,7 @@ use super::{
     access_log::AccessLog,
     connection,
     endpoint::EndpointHandler,
+    handshake,
     health,
     listen::{Admission, Listeners},
     pool::Pool,
@@ -217,7 +218,11 @@ impl Worker {
         let _ = stream.set_nodelay(true);
         self.open.set(self.open.get() + 1);
         tokio::task::spawn_local(async move {
-            connection::serve(self.clone(), Stream::Plain(stream), peer).await;
+            match self.snapshot().tls.clone() {
+                None => connection::serve(self.clone(), Stream::Plain(stream), peer, None).await,
+                // Larger: boxed, so that a plain connection does not pay for it.
+                Some(tls) => Box::pin(handshake::serve(self.clone(), stream, peer, tls)).await,
+            }
             drop(place);
             self.open.set(self.open.get() - 1);
             self.closed.notify_one();

@@ -1,0 +1,23 @@
+//! A connection that begins with TLS: within the time for a head it has its keys, or it
+//! is closed. Nothing is said about a failed handshake but what TLS says itself.
+
+use super::{connection, pipeline::Secured, stream::Stream, worker::Worker};
+use crate::tls::ServerTls;
+use std::{net::IpAddr, rc::Rc, sync::Arc};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+/// Shakes hands and serves what follows.
+pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Arc<ServerTls>) {
+    let limit = worker.snapshot().limits.header_timeout;
+    let watch = worker.timers.watch();
+    let accept = TlsAcceptor::from(tls.config.clone()).accept(stream);
+    let stream = match watch.within(limit, accept).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "no handshake"),
+        Err(_) => return tracing::debug!(%peer, "no handshake in time"),
+    };
+    drop(watch);
+    let secured = Secured { chosen: tls.choose(stream.get_ref().1.server_name()), tls };
+    connection::serve(worker, Stream::tls(stream), peer, Some(secured)).await;
+}

@@ -1,0 +1,46 @@
+//! TLS: certificates and keys from files, and what rustls is told to do with them. Read
+//! at `check`, at each start and at each reload. What may not come in: sockets.
+//!
+//! `certificate.rs` one chain with its key · `server.rs` which one a client gets ·
+//! `validity.rs` from when to when a certificate is valid.
+
+mod certificate;
+mod server;
+mod validity;
+
+pub use server::ServerTls;
+
+use crate::clock::Clock;
+use portcullis_config::{Config, Problem};
+use rustls::crypto::CryptoProvider;
+use std::sync::Arc;
+
+/// What a configuration's files come to.
+#[derive(Default)]
+pub struct Tls {
+    /// Of the listeners; none: they are plain.
+    pub server: Option<Arc<ServerTls>>,
+    /// What works but deserves a look.
+    pub warnings: Vec<Problem>,
+}
+
+impl Tls {
+    /// Reads every file that the configuration names. All problems are reported at once.
+    pub fn load(config: &Config, clock: &Clock) -> Result<Self, Vec<Problem>> {
+        let mut tls = Self::default();
+        let mut problems = Vec::new();
+        if !config.server.tls.is_empty() {
+            match ServerTls::load(&config.server.tls, clock.now(), &mut tls.warnings) {
+                Ok(server) => tls.server = Some(Arc::new(server)),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() { Ok(tls) } else { Err(problems) }
+    }
+}
+
+/// The one source of cryptography: aws-lc-rs, with the suites and groups that rustls
+/// takes for safe.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
