@@ -22,6 +22,10 @@ pub struct Limits {
     pub json_depth: usize,
     /// Fields of a body.
     pub json_fields: usize,
+    /// Streams of one HTTP/2 connection at a time.
+    pub h2_streams: u32,
+    /// The fields of one HTTP/2 request, unpacked.
+    pub h2_header_list: u32,
     /// Open client connections; none: from the descriptor limit.
     pub connections: Option<usize>,
     /// Open connections of one client address.
@@ -42,6 +46,8 @@ pub(crate) const KEYS: &[&str] = &[
     "login_body",
     "json_depth",
     "json_fields",
+    "h2_streams",
+    "h2_header_list",
     "connections",
     "per_address_connections",
     "header_timeout",
@@ -65,6 +71,8 @@ pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Limits {
     // A deeper nesting would exhaust the stack of whoever reads it.
     let json_depth = count("json_depth", 100).unwrap_or(16);
     let json_fields = count("json_fields", 10_000).unwrap_or(64);
+    let h2_streams = count("h2_streams", 10_000).map_or(100, |n| n as u32);
+    let h2_header_list = count("h2_header_list", MOST_BYTES).map_or(32 * 1024, |n| n as u32);
     let connections = count("connections", MOST_CONNECTIONS);
     let per_address_connections = count("per_address_connections", MOST_CONNECTIONS);
     let mut time = |key, seconds| {
@@ -78,6 +86,8 @@ pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Limits {
         login_body,
         json_depth,
         json_fields,
+        h2_streams,
+        h2_header_list,
         connections,
         per_address_connections,
         header_timeout: time("header_timeout", 10),

@@ -27,7 +27,6 @@ const KEYS: &[(&str, &[&str])] = &[
     ("upstreams", &["tls", "http2"]),
     ("routes", &["origins", "preflight"]),
     ("policy", &["any", "all", "none", "anonymous"]),
-    ("limits", &["h2_streams", "h2_header_list"]),
 ];
 
 /// Values of keys that do exist.

@@ -90,6 +90,7 @@ fn upstreams_routes_headers_and_limits_have_the_defaults_of_the_contract() {
     let limits = &config.limits;
     assert_eq!((limits.header_bytes, limits.headers), (32 * 1024, 100));
     assert_eq!((limits.request_line, limits.login_body), (16 * 1024, 64 * 1024));
+    assert_eq!((limits.h2_streams, limits.h2_header_list), (100, 32 * 1024));
     assert_eq!((limits.json_depth, limits.json_fields), (16, 64));
     assert_eq!((limits.connections, limits.per_address_connections), (None, None));
     assert_eq!((limits.header_timeout, limits.idle_timeout), (seconds(10), seconds(60)));

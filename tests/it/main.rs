@@ -13,6 +13,7 @@ mod forwarding;
 mod framing;
 mod harness;
 mod heads;
+mod http2;
 mod identity_headers;
 mod keys;
 mod login;

@@ -19,20 +19,23 @@ use tempfile::TempDir;
 const SERVER: &str = "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"https://gw.test\"\n";
 
 /// A gateway with TLS, and what is behind it.
-struct Secured {
-    gateway: Gateway,
-    upstream: Upstream,
+pub struct Secured {
+    pub gateway: Gateway,
+    pub upstream: Upstream,
     ca: String,
 }
 
 impl Secured {
-    fn start() -> Self {
+    pub fn start() -> Self {
+        Self::before(Upstream::start())
+    }
+
+    pub fn before(upstream: Upstream) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         authority.issue(folder.path(), "gw", &["gw.test", "127.0.0.1"]);
         authority.issue(folder.path(), "adm", &["adm.test", "*.wild.test"]);
         let ca = authority.write(folder.path());
-        let upstream = Upstream::start();
         let tls = "tls = [{ certificate = \"gw.pem\", key = \"gw.key\" }, \
                    { certificate = \"adm.pem\", key = \"adm.key\" }]\n";
         write_config(
@@ -46,7 +49,7 @@ impl Secured {
     }
 
     /// curl to a host of ours, its name resolved to the gateway.
-    fn curl(&self, host: &str, arguments: &[&str], path: &str) -> String {
+    pub fn curl(&self, host: &str, arguments: &[&str], path: &str) -> String {
         let port = self.gateway.address.port();
         let resolve = format!("{host}:{port}:127.0.0.1");
         let url = format!("https://{host}:{port}{path}");
@@ -56,10 +59,40 @@ impl Secured {
         curl(&all).unwrap()
     }
 
-    fn status(&self, host: &str, arguments: &[&str], path: &str) -> String {
+    pub fn status(&self, host: &str, arguments: &[&str], path: &str) -> String {
         let mut all = vec!["-o", "/dev/null", "-w", "%{http_code}"];
         all.extend(arguments);
         self.curl(host, &all, path)
+    }
+
+    /// Sends bytes by `openssl s_client` and reads until `done`, or the end.
+    pub fn openssl_until(&self, arguments: &[&str], input: &[u8], done: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let mut child = Command::new("openssl")
+            .args(["s_client", "-connect", &self.gateway.address.to_string(), "-CAfile", &self.ca])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let input = input.to_vec();
+        // Kept open: its end would end the connection.
+        let writer = std::thread::spawn(move || {
+            let _ = stdin.write_all(&input);
+            stdin
+        });
+        let (mut all, mut some) = (Vec::new(), [0; 4096]);
+        while let Ok(read @ 1..) = stdout.read(&mut some) {
+            all.extend(&some[..read]);
+            if done(&all) {
+                break;
+            }
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        drop(writer.join());
+        all
     }
 
     /// What `openssl s_client` says.

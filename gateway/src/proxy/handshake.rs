@@ -1,7 +1,7 @@
 //! A connection that begins with TLS: within the time for a head it has its keys, or it
 //! is closed. Nothing is said about a failed handshake but what TLS says itself.
 
-use super::{connection, pipeline::Secured, stream::Stream, worker::Worker};
+use super::{connection, http2, pipeline::Secured, stream::Stream, worker::Worker};
 use crate::tls::ServerTls;
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 use tokio::net::TcpStream;
@@ -19,5 +19,8 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Arc
     };
     drop(watch);
     let secured = Secured { chosen: tls.choose(stream.get_ref().1.server_name()), tls };
-    connection::serve(worker, Stream::tls(stream), peer, Some(secured)).await;
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => http2::serve(worker, stream, peer, secured).await,
+        _ => connection::serve(worker, Stream::tls(stream), peer, Some(secured)).await,
+    }
 }

@@ -1,7 +1,7 @@
 //! The data plane: one single-threaded runtime per core that forwards requests. Read
 //! `pipeline.rs` first.
 //!
-//! In the order in which a request meets them: `listen` `worker` `handshake` `connection` `stream` `client`
+//! In the order in which a request meets them: `listen` `worker` `handshake` `http2/` `pipe` `connection` `stream` `client`
 //! `http1/` `pipeline` (`target` `forwarded` `route` `ambiguity` `authenticate` `policy`
 //! `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `upstream` `pool` `relay`
 //! `upgrade` `response_head`) or `endpoint_call`; `answer` `access_log` `timers` `health` beside them.
@@ -22,8 +22,10 @@ mod forwarded;
 mod handshake;
 mod health;
 pub(crate) mod http1;
+mod http2;
 pub mod identity_headers;
 pub mod listen;
+mod pipe;
 mod pipeline;
 pub mod policy;
 mod pool;

@@ -41,6 +41,7 @@ pub struct Peer<'a> {
 }
 
 /// What the handshake of a connection has settled.
+#[derive(Clone)]
 pub struct Secured {
     /// The certificates that there were.
     pub tls: Arc<ServerTls>,

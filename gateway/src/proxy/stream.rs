@@ -1,7 +1,8 @@
-//! A connection to a client or to an upstream, whatever carries its bytes: plain TCP or
-//! TLS. Its two halves are used at once by one task of one thread, so that nothing here
+//! A connection to a client or to an upstream, whatever carries its bytes: plain TCP,
+//! TLS, or a stream of HTTP/2. Its two halves are used at once by one task of one thread, so that nothing here
 //! is locked or counted. What may not come in: what the bytes mean.
 
+use super::pipe::{End, Pipe};
 use std::{
     cell::RefCell,
     io,
@@ -21,6 +22,8 @@ pub enum Stream {
     Plain(TcpStream),
     /// After a finished handshake. Boxed: a plain connection does not pay for its size.
     Tls(Box<RefCell<TlsStream<TcpStream>>>),
+    /// One stream of an HTTP/2 connection.
+    Pipe(End),
 }
 
 /// What comes in.
@@ -29,6 +32,8 @@ pub enum ReadHalf<'s> {
     Plain(tcp::ReadHalf<'s>),
     /// Of TLS; borrowed for the length of one poll.
     Tls(&'s RefCell<TlsStream<TcpStream>>),
+    /// Of a stream of HTTP/2.
+    Pipe(&'s Pipe),
 }
 
 /// What goes out.
@@ -37,6 +42,8 @@ pub enum WriteHalf<'s> {
     Plain(tcp::WriteHalf<'s>),
     /// Of TLS; borrowed for the length of one poll.
     Tls(&'s RefCell<TlsStream<TcpStream>>),
+    /// Of a stream of HTTP/2.
+    Pipe(&'s Pipe),
 }
 
 impl Stream {
@@ -54,6 +61,7 @@ impl Stream {
                 (ReadHalf::Plain(reader), WriteHalf::Plain(writer))
             }
             Self::Tls(stream) => (ReadHalf::Tls(stream), WriteHalf::Tls(stream)),
+            Self::Pipe(end) => (ReadHalf::Pipe(&end.incoming), WriteHalf::Pipe(&end.outgoing)),
         }
     }
 
@@ -68,6 +76,8 @@ impl Stream {
                 let mut context = Context::from_waker(Waker::noop());
                 Pin::new(stream.get_mut()).poll_fill_buf(&mut context).is_pending()
             }
+            // No upstream is reached over one.
+            Self::Pipe(_) => false,
         }
     }
 }
@@ -79,6 +89,7 @@ impl ReadHalf<'_> {
         match self {
             Self::Plain(reader) => reader.as_ref().poll_read_ready(context),
             Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_fill_buf(context).map_ok(|_| ()),
+            Self::Pipe(pipe) => pipe.poll_filled(context).map(|_| Ok(())),
         }
     }
 
@@ -89,6 +100,7 @@ impl ReadHalf<'_> {
             Self::Tls(stream) => {
                 Pin::new(&mut *stream.borrow_mut()).poll_fill_buf(context).map_ok(<[u8]>::len)
             }
+            Self::Pipe(pipe) => pipe.poll_filled(context).map(Ok),
         }
     }
 }
@@ -104,7 +116,7 @@ impl WriteHalf<'_> {
 
     /// Whether what was written may wait in a buffer until it is flushed.
     pub fn is_buffered(&self) -> bool {
-        !matches!(self, Self::Plain(_))
+        matches!(self, Self::Tls(_))
     }
 }
 
@@ -117,6 +129,7 @@ impl AsyncRead for ReadHalf<'_> {
         match self.get_mut() {
             Self::Plain(reader) => Pin::new(reader).poll_read(context, room),
             Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_read(context, room),
+            Self::Pipe(pipe) => pipe.poll_read(context, room),
         }
     }
 }
@@ -126,6 +139,7 @@ impl AsyncWrite for WriteHalf<'_> {
         match self.get_mut() {
             Self::Plain(writer) => Pin::new(writer).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_write(context, bytes),
+            Self::Pipe(pipe) => pipe.poll_write(context, bytes),
         }
     }
 
@@ -133,6 +147,7 @@ impl AsyncWrite for WriteHalf<'_> {
         match self.get_mut() {
             Self::Plain(writer) => Pin::new(writer).poll_flush(context),
             Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_flush(context),
+            Self::Pipe(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -141,6 +156,10 @@ impl AsyncWrite for WriteHalf<'_> {
             Self::Plain(writer) => Pin::new(writer).poll_shutdown(context),
             // With an end of TLS's own first, which says that nothing was cut off.
             Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_shutdown(context),
+            Self::Pipe(pipe) => {
+                pipe.end();
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ impl ServerTls {
             .expect("the provider has suites of both versions")
             .with_no_client_auth()
             .with_cert_resolver(chains.clone());
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.session_storage = ServerSessionMemoryCache::new(RESUMABLE);
         config.max_early_data_size = 0;
         Ok(Self { config: Arc::new(config), chains })

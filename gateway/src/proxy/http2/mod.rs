@@ -1,0 +1,220 @@
+//! HTTP/2 (RFC 9113): each stream becomes a request of the one pipeline, read by the same
+//! strict reader and answered by the same writer (docs/decisions/0008). Frames, flow
+//! control and header compression are the h2 crate's; limits are set here.
+//!
+//! `request.rs` a stream's head as the reader takes it · `response.rs` an answer as
+//! frames. What may not come in: decisions about requests.
+
+mod request;
+mod response;
+
+use super::{
+    connection,
+    exchange::push_chunk,
+    pipe::{self, Pipe},
+    pipeline::Secured,
+    stream::Stream,
+    worker::Worker,
+};
+use bytes::Bytes;
+use h2::{
+    Reason, RecvStream,
+    server::{Connection, SendResponse},
+};
+use http::{Method, Request};
+use response::Outcome;
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    net::IpAddr,
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
+use tokio::{net::TcpStream, sync::Notify};
+use tokio_rustls::server::TlsStream;
+
+/// Windows of a stream and of a connection: what a client may send unread.
+const WINDOWS: (u32, u32) = (64 * 1024, 512 * 1024);
+
+/// What is buffered of one stream's answer on its way out.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Streams that a client may take back, beyond as many as it let finish: a reset costs it
+/// less than a request costs us (CVE-2023-44487).
+const RESETS: usize = 100;
+
+/// How long the last frames of a connection may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What the streams of one connection share.
+#[derive(Default)]
+struct Streams {
+    open: Cell<usize>,
+    finished: Cell<usize>,
+    taken_back: Cell<usize>,
+    ended: Notify,
+}
+
+/// What happens next on a connection.
+enum Event {
+    Stream(Box<(Request<RecvStream>, SendResponse<Bytes>)>),
+    StreamEnded,
+    Gone,
+}
+
+/// Serves one connection to its end.
+pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, secured: Secured) {
+    let watch = worker.timers.watch();
+    let (header_time, idle_time) = {
+        let snapshot = worker.snapshot();
+        (snapshot.limits.header_timeout, snapshot.limits.idle_timeout)
+    };
+    let builder = builder(&worker);
+    let Ok(Ok(mut connection)) = watch.within(header_time, builder.handshake(io)).await else { return };
+    let streams = Rc::new(Streams::default());
+    loop {
+        let idle = streams.open.get() == 0;
+        let event = event(&mut connection, &streams);
+        // Idle for too long, or told to stop while idle: no event.
+        let event = if idle { watch.idle(idle_time, event).await.ok() } else { Some(event.await) };
+        match event {
+            Some(Event::Stream(begun)) => {
+                let (request, respond) = *begun;
+                let one = Box::pin(stream(worker.clone(), request, respond, peer, secured.clone()));
+                begin(&streams, one);
+            }
+            Some(Event::StreamEnded) => {}
+            Some(Event::Gone) => break,
+            None => {
+                connection.graceful_shutdown();
+                let _ = watch.within(FAREWELL, poll_fn(|context| connection.poll_closed(context))).await;
+                break;
+            }
+        }
+        if streams.taken_back.get() > RESETS + streams.finished.get() {
+            tracing::warn!(%peer, "too many streams taken back: the connection is closed");
+            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            let _ = watch.within(FAREWELL, poll_fn(|context| connection.poll_closed(context))).await;
+            break;
+        }
+        if worker.is_draining() {
+            connection.graceful_shutdown();
+        }
+    }
+    // Its streams end with it, and are logged before it is over.
+    drop(connection);
+    while streams.open.get() > 0 {
+        streams.ended.notified().await;
+    }
+}
+
+fn builder(worker: &Worker) -> h2::server::Builder {
+    let snapshot = worker.snapshot();
+    let mut builder = h2::server::Builder::new();
+    builder
+        .max_concurrent_streams(snapshot.limits.h2_streams)
+        .max_header_list_size(snapshot.limits.h2_header_list)
+        .initial_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buffer_size(SEND_BUFFER);
+    builder
+}
+
+async fn event(connection: &mut Connection<TlsStream<TcpStream>, Bytes>, streams: &Streams) -> Event {
+    let mut ended = pin!(streams.ended.notified());
+    poll_fn(|context| {
+        match connection.poll_accept(context) {
+            Poll::Ready(Some(Ok(begun))) => return Poll::Ready(Event::Stream(Box::new(begun))),
+            Poll::Ready(_) => return Poll::Ready(Event::Gone),
+            Poll::Pending => {}
+        }
+        ended.as_mut().poll(context).map(|()| Event::StreamEnded)
+    })
+    .await
+}
+
+/// Lets a stream run beside the others.
+fn begin(streams: &Rc<Streams>, one: impl Future<Output = Outcome> + 'static) {
+    streams.open.set(streams.open.get() + 1);
+    let streams = streams.clone();
+    tokio::task::spawn_local(async move {
+        let count = match one.await {
+            Outcome::Whole => &streams.finished,
+            Outcome::Gone | Outcome::Broken => &streams.taken_back,
+        };
+        count.set(count.get() + 1);
+        streams.open.set(streams.open.get() - 1);
+        streams.ended.notify_one();
+    });
+}
+
+/// One stream: the pipeline on one end of a pipe, the frames on the other.
+async fn stream(
+    worker: Rc<Worker>,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    peer: IpAddr,
+    secured: Secured,
+) -> Outcome {
+    let (parts, body) = request.into_parts();
+    let written = match request::write(&parts, body.is_end_stream()) {
+        Ok(written) => written,
+        Err(request::Malformed(why)) => {
+            tracing::debug!(%peer, why, "a malformed stream");
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+            return Outcome::Broken;
+        }
+    };
+    let (frames, pipeline) = pipe::pair();
+    let limit = worker.snapshot().limits.idle_timeout;
+    let watch = worker.timers.watch();
+    let served = connection::serve(worker, Stream::Pipe(pipeline), peer, Some(secured));
+    let upload = upload(&frames.outgoing, written, body);
+    let head_request = parts.method == Method::HEAD;
+    let answer = response::send(&frames.incoming, &mut respond, head_request, &watch, limit);
+    let (mut served, mut upload, mut answer) = (pin!(served), pin!(upload), pin!(answer));
+    let mut running = (true, true);
+    let outcome = poll_fn(|context| {
+        running.0 = running.0 && served.as_mut().poll(context).is_pending();
+        running.1 = running.1 && upload.as_mut().poll(context).is_pending();
+        answer.as_mut().poll(context)
+    })
+    .await;
+    // The pipeline sees the client leave, writes its line of the log and ends.
+    frames.outgoing.end();
+    frames.incoming.leave();
+    if running.0 {
+        served.await;
+    }
+    outcome
+}
+
+/// The request as HTTP/1.1 has it. Trailers are dropped. A body that breaks off ends
+/// early, which the reader sees.
+async fn upload(to: &Pipe, written: request::Written, mut body: RecvStream) {
+    let complete = async {
+        to.write_all(&written.bytes).await.ok()?;
+        let mut chunk = Vec::new();
+        while let Some(data) = body.data().await {
+            let data = data.ok()?;
+            if written.chunked && !data.is_empty() {
+                chunk.clear();
+                push_chunk(&mut chunk, &data);
+                to.write_all(&chunk).await.ok()?;
+            } else {
+                to.write_all(&data).await.ok()?;
+            }
+            // Only what the pipeline took makes room for more.
+            body.flow_control().release_capacity(data.len()).ok()?;
+        }
+        if written.chunked {
+            to.write_all(b"0\r\n\r\n").await.ok()?;
+        }
+        Some(())
+    };
+    if complete.await.is_none() {
+        to.end();
+    }
+}

@@ -1,0 +1,168 @@
+//! Bytes from one task to another on the same thread, a bounded number at a time: what an
+//! HTTP/2 stream is carried over inside the gateway. What may not come in: what they mean.
+
+use bytes::{Buf, Bytes, BytesMut};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+use tokio::io::ReadBuf;
+
+/// The most that waits in one direction.
+const ROOM: usize = 64 * 1024;
+
+/// One direction.
+#[derive(Default)]
+pub struct Pipe(RefCell<State>);
+
+#[derive(Default)]
+struct State {
+    bytes: BytesMut,
+    /// Nothing more is written.
+    ended: bool,
+    /// Nobody reads any more.
+    left: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// One end of two pipes. Dropping it ends the one and leaves the other.
+pub struct End {
+    /// To read from.
+    pub incoming: Rc<Pipe>,
+    /// To write to.
+    pub outgoing: Rc<Pipe>,
+}
+
+/// Two ends that belong together.
+pub fn pair() -> (End, End) {
+    let (one, other) = (Rc::<Pipe>::default(), Rc::<Pipe>::default());
+    (End { incoming: one.clone(), outgoing: other.clone() }, End { incoming: other, outgoing: one })
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.outgoing.end();
+        self.incoming.leave();
+    }
+}
+
+impl Pipe {
+    /// How much there is to read; zero once the end has come.
+    pub fn poll_filled(&self, context: &mut Context<'_>) -> Poll<usize> {
+        let mut state = self.0.borrow_mut();
+        if state.bytes.is_empty() && !state.ended {
+            state.reader = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(state.bytes.len())
+    }
+
+    /// Reads what there is and fits.
+    pub fn poll_read(&self, context: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll_filled(context).map(|filled| {
+            let mut state = self.0.borrow_mut();
+            let taken = filled.min(room.remaining());
+            room.put_slice(&state.bytes[..taken]);
+            state.bytes.advance(taken);
+            state.wake_writer();
+            Ok(())
+        })
+    }
+
+    /// Reads all there is; `poll_filled` has said that there is something.
+    pub fn take(&self) -> Bytes {
+        let mut state = self.0.borrow_mut();
+        let bytes = state.bytes.split().freeze();
+        state.wake_writer();
+        bytes
+    }
+
+    /// Writes what fits.
+    pub fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.0.borrow_mut();
+        if state.left || state.ended {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let fits = bytes.len().min(ROOM.saturating_sub(state.bytes.len()));
+        if fits == 0 && !bytes.is_empty() {
+            state.writer = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        state.bytes.extend_from_slice(&bytes[..fits]);
+        state.wake_reader();
+        Poll::Ready(Ok(fits))
+    }
+
+    /// Writes all of it.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = poll_fn(|context| self.poll_write(context, bytes)).await?;
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
+    /// Nothing more comes.
+    pub fn end(&self) {
+        let mut state = self.0.borrow_mut();
+        state.ended = true;
+        state.wake_reader();
+    }
+
+    /// Nothing more is read.
+    pub fn leave(&self) {
+        let mut state = self.0.borrow_mut();
+        state.left = true;
+        state.bytes = BytesMut::new();
+        state.wake_writer();
+    }
+}
+
+impl State {
+    fn wake_reader(&mut self) {
+        if let Some(waker) = self.reader.take() {
+            waker.wake();
+        }
+    }
+
+    fn wake_writer(&mut self) {
+        if let Some(waker) = self.writer.take() {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll<T>(work: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        work(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn no_more_waits_than_there_is_room_for() {
+        let (one, other) = pair();
+        let bytes = vec![7; ROOM + 1];
+        assert!(matches!(poll(|c| one.outgoing.poll_write(c, &bytes)), Poll::Ready(Ok(ROOM))));
+        assert!(poll(|c| one.outgoing.poll_write(c, b"x")).is_pending());
+        assert_eq!(other.incoming.take().len(), ROOM);
+        assert!(matches!(poll(|c| one.outgoing.poll_write(c, b"x")), Poll::Ready(Ok(1))));
+    }
+
+    #[test]
+    fn what_was_written_is_read_before_the_end() {
+        let (one, other) = pair();
+        assert!(poll(|c| other.incoming.poll_filled(c)).is_pending());
+        assert!(poll(|c| one.outgoing.poll_write(c, b"last")).is_ready());
+        drop(one);
+        assert_eq!(poll(|c| other.incoming.poll_filled(c)), Poll::Ready(4));
+        assert_eq!(other.incoming.take(), "last");
+        assert_eq!(poll(|c| other.incoming.poll_filled(c)), Poll::Ready(0));
+        assert!(matches!(poll(|c| other.outgoing.poll_write(c, b"x")), Poll::Ready(Err(_))));
+    }
+}
