@@ -169,7 +169,8 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
     let login = login::read(root, &strategies, around, book);
     let upstreams = upstreams::read(root, book);
     let endpoints = endpoints::read(root, book);
-    let routes = routes::read(root, &upstreams, &endpoints, book);
+    let ids: Vec<&str> = strategies.iter().map(|strategy| strategy.id.as_str()).collect();
+    let routes = routes::read(root, &upstreams, &ids, &endpoints, book);
     let (identity_headers, strip_headers) = identity_headers::read(root, book);
     let assertion = assertion::read(root, book);
     identity_headers::check_assertion(root, &assertion.header, &identity_headers, book);

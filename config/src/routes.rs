@@ -5,7 +5,7 @@ use crate::{
     endpoints::Endpoints,
     identity_headers::{self, HeaderTable},
     names::is_token,
-    nearest,
+    nearest, origins,
     path::{is_within, normal},
     policy::{self, Policy},
     problem::{At, Book},
@@ -36,8 +36,12 @@ pub struct Route {
     pub identity_headers: Option<HeaderTable>,
     /// How the upstream gets its assertion.
     pub assertion: AssertionMode,
+    /// Other origins that may use this route with cookies.
+    pub origins: Vec<String>,
     /// `%2F` stays one opaque part of a segment.
     pub keep_encoded_slash: bool,
+    /// A CORS preflight passes without identity.
+    pub preflight: bool,
     /// The client's `Authorization` goes upstream (never a token of ours).
     pub forward_authorization: bool,
     /// Answers to signed-in requests keep `public` and `s-maxage`.
@@ -85,7 +89,9 @@ pub(crate) const KEYS: &[&str] = &[
     "strip_prefix",
     "identity_headers",
     "assertion",
+    "origins",
     "encoded_slash",
+    "preflight",
     "forward_authorization",
     "shared_cache",
 ];
@@ -96,6 +102,7 @@ const NAME: &str = "[[routes]]";
 pub(crate) fn read(
     root: &Table,
     upstreams: &[Upstream],
+    strategies: &[&str],
     endpoints: &Endpoints,
     book: &mut Book<'_>,
 ) -> Vec<Route> {
@@ -107,7 +114,7 @@ pub(crate) fn read(
     };
     let mut routes: Vec<(At, Route)> = Vec::new();
     for item in items {
-        let Some((at, mut route)) = route(item, upstreams, book) else { continue };
+        let Some((at, mut route)) = route(item, upstreams, strategies, book) else { continue };
         check_free(&at, &route, &routes, book);
         check_reachable(&at, &route, endpoints, book);
         name_it(item, &mut route, &routes, book);
@@ -118,29 +125,20 @@ pub(crate) fn read(
 }
 
 /// One route and the place of its path.
-fn route(item: &Node, upstreams: &[Upstream], book: &mut Book<'_>) -> Option<(At, Route)> {
+fn route(
+    item: &Node,
+    upstreams: &[Upstream],
+    strategies: &[&str],
+    book: &mut Book<'_>,
+) -> Option<(At, Route)> {
     let table = Section::of(item, NAME.to_owned(), "routes", KEYS, book)?;
     let words = [("refuse", false), ("keep", true)];
     let keep_encoded_slash =
         table.field("encoded_slash").and_then(|field| field.one_of(&words, book)).unwrap_or(false);
-    let path = match table.field("path") {
-        Some(field) => route_path(field, keep_encoded_slash, book),
-        None => {
-            book.refuse_with(&table.at, format!("{NAME} has no path"), "write path = \"/*\" for everything");
-            None
-        }
-    };
-    let upstream = match table.field("upstream") {
-        Some(field) => upstream(field, upstreams, book),
-        None => {
-            book.refuse_with(
-                &table.at,
-                format!("{NAME} has no upstream"),
-                "write the id of an [upstreams.ID]",
-            );
-            None
-        }
-    };
+    let path = required(&table, "path", "write path = \"/*\" for everything", book);
+    let path = path.and_then(|field| route_path(field, keep_encoded_slash, book));
+    let upstream = required(&table, "upstream", "write the id of an [upstreams.ID]", book);
+    let upstream = upstream.and_then(|field| self::upstream(field, upstreams, book));
     let modes = [
         ("header", AssertionMode::Header),
         ("authorization", AssertionMode::Authorization),
@@ -151,17 +149,19 @@ fn route(item: &Node, upstreams: &[Upstream], book: &mut Book<'_>) -> Option<(At
     let host = table.field("host").and_then(|field| host(field, book));
     let methods = table.field("methods").and_then(|field| methods(field, book));
     // A policy that cannot be read is a problem, and the configuration is refused.
-    let policy =
-        table.field("policy").and_then(|field| policy::read(field, book)).unwrap_or(Policy::SignedIn);
+    let policy = table
+        .field("policy")
+        .and_then(|field| policy::read(field, strategies, book))
+        .unwrap_or(Policy::SignedIn);
     let own = table.field("identity_headers").and_then(|field| identity_headers::of_route(field, book));
     let assertion = table.field("assertion").and_then(|field| field.one_of(&modes, book));
+    let assertion = assertion.unwrap_or(AssertionMode::Header);
     let forward_authorization = flag("forward_authorization", book);
+    let origins = table.field("origins").and_then(|field| origins::read(field, book)).unwrap_or_default();
+    let preflight = flag("preflight", book);
     let shared_cache = flag("shared_cache", book);
-    if assertion == Some(AssertionMode::Authorization) && forward_authorization {
-        let at = table.field("forward_authorization").map_or(&table.at, |field| field.at());
-        let message =
-            "[[routes]] forward_authorization and assertion = \"authorization\" both set Authorization";
-        book.refuse_with(at, message, "keep one of them");
+    if assertion == AssertionMode::Authorization && forward_authorization {
+        refuse_two_authorizations(&table, book);
     }
     let path = path?;
     let strip_prefix =
@@ -176,12 +176,28 @@ fn route(item: &Node, upstreams: &[Upstream], book: &mut Book<'_>) -> Option<(At
         policy,
         strip_prefix,
         identity_headers: own,
-        assertion: assertion.unwrap_or(AssertionMode::Header),
+        assertion,
+        origins,
         keep_encoded_slash,
+        preflight,
         forward_authorization,
         shared_cache,
     };
     Some((at, route))
+}
+
+fn required<'s>(table: &'s Section<'_>, key: &'s str, help: &str, book: &mut Book<'_>) -> Option<Field<'s>> {
+    let field = table.field(key);
+    if field.is_none() {
+        book.refuse_with(&table.at, format!("{NAME} has no {key}"), help);
+    }
+    field
+}
+
+fn refuse_two_authorizations(table: &Section<'_>, book: &mut Book<'_>) {
+    let at = table.field("forward_authorization").map_or(&table.at, |field| field.at());
+    let message = "[[routes]] forward_authorization and assertion = \"authorization\" both set Authorization";
+    book.refuse_with(at, message, "keep one of them");
 }
 
 fn route_path(field: Field<'_>, keep_encoded_slash: bool, book: &mut Book<'_>) -> Option<RoutePath> {

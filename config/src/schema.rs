@@ -7,7 +7,7 @@
 use crate::{
     identity_headers,
     load::{OPEN_TABLES, TABLES},
-    policy, routes, strategies,
+    policy, routes, rule, strategies,
     tree::{self, Value},
     upstreams,
 };
@@ -163,12 +163,24 @@ fn policy_table() -> Json {
         let rule = match *key {
             "anonymous" => json!({ "type": "boolean" }),
             "roles" => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
-            _ => json!({ "type": "array", "minItems": 1 }),
+            _ => json!({ "type": "array", "minItems": 1, "items": policy_rule() }),
         };
         ((*key).to_owned(), rule)
     });
     let rules: Map<String, Json> = rules.collect();
     json!({ "type": "object", "properties": rules, "additionalProperties": false })
+}
+
+fn policy_rule() -> Json {
+    let keys = rule::KEYS.iter().map(|key| {
+        let value = match *key {
+            "is" => json!({ "anyOf": [{ "type": "string" }, { "type": "integer" }, { "type": "boolean" }] }),
+            _ => json!({ "type": "string", "minLength": 1 }),
+        };
+        ((*key).to_owned(), value)
+    });
+    let keys: Map<String, Json> = keys.collect();
+    json!({ "type": "object", "properties": keys, "additionalProperties": false })
 }
 
 fn is_duration(text: &str) -> bool {

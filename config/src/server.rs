@@ -4,6 +4,7 @@ use crate::{
     address::{self, Origin},
     certificate::{self, Certificate},
     load::Surroundings,
+    network, origins,
     problem::Book,
     section::{Field, Section},
     tree::Table,
@@ -26,6 +27,8 @@ pub struct Server {
     pub public_url: PublicUrl,
     /// More host names that it answers to, lower case, without ports.
     pub hosts: Vec<String>,
+    /// Other origins that may use endpoints and cookies, as browsers spell them.
+    pub origins: Vec<String>,
     /// CIDRs whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Data-plane threads.
@@ -56,8 +59,17 @@ impl From<Origin> for PublicUrl {
 }
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] =
-    &["listen", "tls", "public_url", "trusted_proxies", "hosts", "threads", "drain", "danger_plaintext"];
+pub(crate) const KEYS: &[&str] = &[
+    "listen",
+    "tls",
+    "public_url",
+    "trusted_proxies",
+    "origins",
+    "hosts",
+    "threads",
+    "drain",
+    "danger_plaintext",
+];
 
 /// Reads the table.
 pub(crate) fn read(root: &Table, around: &Surroundings<'_>, book: &mut Book<'_>) -> Server {
@@ -71,6 +83,7 @@ pub(crate) fn read(root: &Table, around: &Surroundings<'_>, book: &mut Book<'_>)
         tls: table.field("tls").map(|field| certificate::list(field, around, book)).unwrap_or_default(),
         listen,
         hosts: table.field("hosts").and_then(|field| hosts(field, book)).unwrap_or_default(),
+        origins: table.field("origins").and_then(|field| origins::read(field, book)).unwrap_or_default(),
         trusted_proxies: table
             .field("trusted_proxies")
             .and_then(|field| networks(field, book))
@@ -194,9 +207,8 @@ fn hosts(field: Field<'_>, book: &mut Book<'_>) -> Option<Vec<String>> {
 fn networks(field: Field<'_>, book: &mut Book<'_>) -> Option<Vec<IpNet>> {
     let mut networks = Vec::new();
     for entry in field.texts(book)? {
-        let address = entry.text.parse::<IpAddr>().map(IpNet::from);
-        match entry.text.parse::<IpNet>().or(address) {
-            Ok(network) => {
+        match network::read(&entry.text) {
+            Some(network) => {
                 if network.prefix_len() == 0 {
                     book.warn(
                         &entry.at,
@@ -204,16 +216,16 @@ fn networks(field: Field<'_>, book: &mut Book<'_>) -> Option<Vec<IpNet>> {
                         "name the addresses of your proxies",
                     );
                 }
-                networks.push(network.trunc());
+                networks.push(network);
             }
-            Err(_) => book.refuse_with(
+            None => book.refuse_with(
                 &entry.at,
                 format!(
                     "{} is not an address or a network: \"{}\"",
                     field.label(),
                     entry.text.escape_debug()
                 ),
-                "write \"10.0.0.0/8\" or \"10.1.2.3\"",
+                network::SHAPE,
             ),
         }
     }

@@ -9,7 +9,6 @@ const TABLES: &[(&str, &str)] = &[("mail", "[mail]"), ("plugins", "[plugins]"), 
 const KEYS: &[(&str, &[&str])] = &[
     ("", &["include"]),
     ("admin", &["api"]),
-    ("server", &["origins"]),
     ("token", &["trusted", "refresh_lifetime", "refresh_idle", "refresh_grace"]),
     (
         "accounts",
@@ -25,8 +24,6 @@ const KEYS: &[(&str, &[&str])] = &[
     ),
     ("lockout", &["account_failures"]),
     ("upstreams", &["tls", "http2"]),
-    ("routes", &["origins", "preflight"]),
-    ("policy", &["any", "all", "none", "anonymous"]),
 ];
 
 /// Values of keys that do exist.

@@ -1,6 +1,6 @@
 //! What is right and how it is resolved: routes, endpoints, addresses, policies.
 
-use portcullis_config::{AssertionMode, Config, Policy, RoutePath, SameSite, parse};
+use portcullis_config::{AssertionMode, Config, Policy, RoutePath, Rules, SameSite, parse};
 use std::path::Path;
 
 const UPSTREAM: &str = "[upstreams.api]\nurls = [\"http://API.internal\"]\n";
@@ -71,7 +71,10 @@ fn every_key_of_a_route_is_resolved() {
         "path = \"/a%2Fb\"\nencoded_slash = \"keep\"",
     ]);
     let [first, second, third] = &config.routes[..] else { panic!("three routes") };
-    assert_eq!(first.policy, Policy::Roles(vec!["staff".into(), "admin".into()]));
+    assert_eq!(
+        first.policy,
+        Policy::Rules(Rules { roles: vec!["staff".into(), "admin".into()], ..Rules::default() })
+    );
     assert_eq!(first.strip_prefix.as_deref(), Some("/api"));
     assert!(first.identity_headers.as_ref().is_some_and(|table| table.is_empty()));
     assert!(first.keep_encoded_slash && first.shared_cache && !first.forward_authorization);

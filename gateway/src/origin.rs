@@ -14,9 +14,14 @@ pub struct Source<'a> {
     pub host: &'a str,
 }
 
+/// Whether it comes from us, or from an origin that is `listed` in the configuration.
 /// `Sec-Fetch-Site` decides when present, else `Origin`; neither: not a browser's
 /// cross-site request, so it passes.
-pub fn is_own(source: Source<'_>, public: &PublicUrl) -> bool {
+pub fn is_own(source: Source<'_>, public: &PublicUrl, listed: &[&[String]]) -> bool {
+    let known = |origin: &[u8]| listed.iter().copied().flatten().any(|known| known.as_bytes() == origin);
+    if source.origin.is_some_and(known) {
+        return true;
+    }
     match (source.sec_fetch_site, source.origin) {
         (Some(site), _) => site == b"same-origin" || site == b"none",
         (None, None) => true,
@@ -52,7 +57,7 @@ mod tests {
             origin: origin.map(str::as_bytes),
             host: "app.test:8443",
         };
-        is_own(source, &public())
+        is_own(source, &public(), &[&[], &["https://app.example".to_owned()]])
     }
 
     #[test]
@@ -61,7 +66,7 @@ mod tests {
         assert_eq!(single(none.into_iter()), None);
         assert_eq!(single([&b"none"[..]].into_iter()), Some(&b"none"[..]));
         let site = single([&b"same-origin"[..], b"cross-site"].into_iter());
-        assert!(!is_own(Source { sec_fetch_site: site, origin: None, host: "gw.test" }, &public()));
+        assert!(!is_own(Source { sec_fetch_site: site, origin: None, host: "gw.test" }, &public(), &[]));
     }
 
     #[test]
@@ -70,6 +75,18 @@ mod tests {
         assert!(passes(Some("none"), None));
         for site in ["cross-site", "same-site", "", "SAME-ORIGIN"] {
             assert!(!passes(Some(site), Some("https://gw.test")), "{site}");
+        }
+    }
+
+    #[test]
+    fn a_listed_origin_passes_whatever_the_site() {
+        for site in [None, Some("cross-site"), Some("same-site")] {
+            assert!(passes(site, Some("https://app.example")), "{site:?}");
+        }
+        for origin in
+            ["https://app.example:443", "https://app.example/", "http://app.example", "https://a.app.example"]
+        {
+            assert!(!passes(Some("cross-site"), Some(origin)), "{origin}");
         }
     }
 

@@ -35,6 +35,10 @@ pub struct Snapshot {
     pub same_site: config::SameSite,
     /// `Authorization` schemes that carry our tokens.
     pub schemes: Vec<String>,
+    /// Other origins that may use endpoints and cookies.
+    pub origins: Vec<String>,
+    /// Whether any origin is listed anywhere: then answers depend on it.
+    pub any_origins: bool,
     /// Which requests go where.
     pub routes: RouteTable,
     /// By index, as routes refer to them.
@@ -91,6 +95,10 @@ pub struct Route {
     pub header_set: usize,
     /// How the upstream gets its assertion.
     pub assertion: config::AssertionMode,
+    /// Other origins that may use this route.
+    pub origins: Vec<String>,
+    /// A CORS preflight passes without identity.
+    pub preflight: bool,
     /// `%2F` stays one opaque part of a segment.
     pub keep_encoded_slash: bool,
     /// The client's `Authorization` goes upstream.
@@ -129,6 +137,9 @@ impl Snapshot {
             cookies: CookieNames::new(&config.session.cookie, config.server.public_url.https),
             same_site: config.session.same_site,
             schemes: config.token.schemes.clone(),
+            origins: config.server.origins.clone(),
+            any_origins: !config.server.origins.is_empty()
+                || config.routes.iter().any(|r| !r.origins.is_empty()),
             routes,
             upstreams,
             header_sets,
@@ -187,6 +198,8 @@ fn route(route: &config::Route, upstreams: &[Upstream], header_set: usize) -> Ro
         strip_prefix: route.strip_prefix.clone(),
         header_set,
         assertion: route.assertion,
+        origins: route.origins.clone(),
+        preflight: route.preflight,
         keep_encoded_slash: route.keep_encoded_slash,
         forward_authorization: route.forward_authorization,
         shared_cache: route.shared_cache,

@@ -164,6 +164,8 @@ fn what_a_reader_takes_fits_and_every_key_refuses_something() {
         "{}",
         "{ roles = [\"staff\"] }",
         "{ roles = [] }",
+        "{ any = [{ role = \"staff\" }], none = [{ claim = \"app.x\", is = true }] }",
+        "{ any = [{ rol = \"staff\" }] }",
         "{ X-User = \"name\" }",
         "{ env = \"SOME_SECRET\" }",
         "{ env = 1 }",

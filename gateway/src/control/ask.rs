@@ -77,7 +77,8 @@ impl<'a> Ask<'a> {
             origin: origin::single(self.values("origin")),
             host: &self.request.host,
         };
-        origin::is_own(source, &self.control.config.server.public_url)
+        let server = &self.control.config.server;
+        origin::is_own(source, &server.public_url, &[&server.origins])
     }
 
     /// A refusal or an error: a page for a browser that changes pages, else a document.

@@ -4,12 +4,21 @@
 
 use super::target::{hex_pair, resolve};
 
-/// What some server or framework is known to do to a path. A reading is any combination.
-const CUT_PARAMETERS: u8 = 1; // segments end at `;`
-const END_AT_MARKS: u8 = 2; // `%23` and `%3F` end the path
-const SEPARATORS: u8 = 4; // `%2F` and `%5C` separate segments
-const DECODE: u8 = 8; // decoded until nothing changes
-const COMBINATIONS: u8 = 16;
+/// What some server or framework is known to do to a path. A reading is any of these,
+/// one after the other in any order, and then the normal form of what is left.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Segments end at `;`.
+    CutParameters,
+    /// `%23` and `%3F` end the path.
+    EndAtMarks,
+    /// `%2F` and `%5C` separate segments.
+    Separate,
+    /// Decoded until nothing changes.
+    Decode,
+}
+
+const STEPS: [Step; 4] = [Step::Decode, Step::Separate, Step::EndAtMarks, Step::CutParameters];
 
 /// Stand-ins for `/` and `\` that came out of an escape. No path holds control
 /// characters, and those that an escape hides are left escaped.
@@ -24,72 +33,98 @@ pub fn has_other_readings(path: &str) -> bool {
 /// Calls `judge` with each other reading in normal form, `None` for one that leaves the
 /// root. Stops at the first that `judge` objects to, and says whether there was one.
 pub fn any_reading(path: &str, mut judge: impl FnMut(Option<&str>) -> bool) -> bool {
-    (1..COMBINATIONS).any(|reading| {
-        let text = read(path.as_bytes(), reading);
-        match text.as_deref().map(String::from_utf8_lossy) {
-            Some(text) => judge(Some(&text)),
-            None => judge(None),
-        }
-    })
+    let mut seen = Vec::new();
+    walk(path.as_bytes(), &mut [false; STEPS.len()], &mut seen, &mut judge)
 }
 
-fn read(path: &[u8], reading: u8) -> Option<Vec<u8>> {
-    let mut text = if reading & DECODE != 0 { decode_all(path) } else { hide_separators(path) };
-    if reading & END_AT_MARKS != 0 {
-        cut_at_marks(&mut text);
-    }
-    if reading & SEPARATORS != 0 {
-        for byte in &mut text {
-            if matches!(*byte, HIDDEN_SLASH | HIDDEN_BACKSLASH) {
-                *byte = b'/';
+/// Takes each step that is left and changes something, and goes on from there. What has
+/// been seen is not judged again: paths with many readings have few different ones.
+fn walk(
+    text: &[u8],
+    taken: &mut [bool; STEPS.len()],
+    seen: &mut Vec<([bool; STEPS.len()], Vec<u8>)>,
+    judge: &mut impl FnMut(Option<&str>) -> bool,
+) -> bool {
+    for (at, step) in STEPS.into_iter().enumerate() {
+        if taken[at] {
+            continue;
+        }
+        let next = step.apply(text);
+        if next == text {
+            continue;
+        }
+        taken[at] = true;
+        let key = (*taken, next);
+        if !seen.contains(&key) {
+            let next = key.1.clone();
+            seen.push(key);
+            if objects(&next, judge) || walk(&next, taken, seen, judge) {
+                return true;
             }
         }
+        taken[at] = false;
     }
-    if reading & CUT_PARAMETERS != 0 {
-        text = cut_parameters(&text);
-    }
-    resolve(&text).ok()
+    false
 }
 
-/// Replaces the escapes of separators by stand-ins, once.
-fn hide_separators(path: &[u8]) -> Vec<u8> {
-    unescape(path, |byte| matches!(byte, b'/' | b'\\'))
+fn objects(text: &[u8], judge: &mut impl FnMut(Option<&str>) -> bool) -> bool {
+    match resolve(text).ok().as_deref().map(String::from_utf8_lossy) {
+        Some(text) => judge(Some(&text)),
+        None => judge(None),
+    }
 }
 
-/// Decodes until nothing changes. Each round shortens the text, so it ends.
-fn decode_all(path: &[u8]) -> Vec<u8> {
-    let mut text = path.to_vec();
-    loop {
-        let next = unescape(&text, |byte| byte >= 0x20);
-        if next.len() == text.len() {
-            return next;
+impl Step {
+    fn apply(self, text: &[u8]) -> Vec<u8> {
+        match self {
+            Self::CutParameters => cut_parameters(text),
+            Self::EndAtMarks => end_at_marks(text),
+            Self::Separate => separate(text),
+            Self::Decode => decode(text),
         }
-        text = next;
     }
 }
 
-fn unescape(path: &[u8], wanted: impl Fn(u8) -> bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut at = 0;
-    while let Some(&byte) = path.get(at) {
-        let escaped = match (byte, path.get(at + 1), path.get(at + 2)) {
-            (b'%', Some(&high), Some(&low)) => hex_pair(high, low).filter(|b| wanted(*b)),
-            _ => None,
-        };
-        match escaped {
-            Some(b'/') => out.push(HIDDEN_SLASH),
-            Some(b'\\') => out.push(HIDDEN_BACKSLASH),
-            Some(other) => out.push(other),
-            None => out.push(byte),
+/// Decodes until nothing changes: what an escape becomes can be part of the next one.
+fn decode(text: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(text.len());
+    for &byte in text {
+        out.push(byte);
+        while let Some(decoded) = escape_at_end(&out).filter(|byte| *byte >= 0x20) {
+            out.truncate(out.len() - 3);
+            out.push(match decoded {
+                b'/' => HIDDEN_SLASH,
+                b'\\' => HIDDEN_BACKSLASH,
+                other => other,
+            });
         }
-        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    out
+}
+
+fn escape_at_end(text: &[u8]) -> Option<u8> {
+    match text {
+        [.., b'%', high, low] => hex_pair(*high, *low),
+        _ => None,
+    }
+}
+
+/// Separators that are escaped, or came out of an escape, become separators.
+fn separate(text: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(text.len());
+    for &byte in text {
+        out.push(if matches!(byte, HIDDEN_SLASH | HIDDEN_BACKSLASH) { b'/' } else { byte });
+        if let Some(b'/' | b'\\') = escape_at_end(&out) {
+            out.truncate(out.len() - 3);
+            out.push(b'/');
+        }
     }
     out
 }
 
 /// Ends the path at `#` or `?`, which only an escape can have brought in, or at the
 /// escape itself.
-fn cut_at_marks(text: &mut Vec<u8>) {
+fn end_at_marks(text: &[u8]) -> Vec<u8> {
     let end = (0..text.len()).find(|&at| match text[at] {
         b'#' | b'?' => true,
         b'%' => {
@@ -98,7 +133,7 @@ fn cut_at_marks(text: &mut Vec<u8>) {
         }
         _ => false,
     });
-    text.truncate(end.unwrap_or(text.len()));
+    text[..end.unwrap_or(text.len())].to_vec()
 }
 
 fn cut_parameters(text: &[u8]) -> Vec<u8> {
@@ -159,6 +194,24 @@ mod tests {
     fn a_plain_path_has_one_reading() {
         assert!(!has_other_readings("/a/b.c/~d"));
         assert!(has_other_readings("/a;b") && has_other_readings("/a%3Bb"));
+    }
+
+    // However long, and however many times escaped, in one pass: no path costs more than
+    // a few times its length.
+    #[test]
+    fn what_is_escaped_a_thousand_times_is_decoded() {
+        let path = format!("/a/{}2e%{}2e/b", "%".to_owned() + &"25".repeat(1000), "25".repeat(1000));
+        assert!(readings(&path).contains(&Some("/b".into())), "{:?}", readings(&path).len());
+    }
+
+    #[test]
+    fn steps_are_taken_in_every_order() {
+        // Parameters cut first, then decoded; and the other way round.
+        assert!(readings("/x%3By;z").contains(&Some("/x;y".into())));
+        assert!(readings("/x%3By;z").contains(&Some("/x".into())));
+        // A segment cut before its escaped slashes count, and after.
+        assert!(readings("/p/a%2F..;b%2F../c").contains(&Some("/p/c".into())));
+        assert!(readings("/p/a%2F..;b%2F../c").contains(&Some("/c".into())));
     }
 
     proptest! {

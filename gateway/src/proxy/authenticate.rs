@@ -58,7 +58,7 @@ pub async fn identify(
         None => None,
         Some(text) => {
             // An upstream that takes its own bearers on a public route gets what is not ours.
-            let passes = route.forward_authorization && route.policy.is_public();
+            let passes = route.forward_authorization && !route.policy.asks_who();
             if passes && !worker.tokens.looks_like_ours(text) {
                 None
             } else {
@@ -73,7 +73,7 @@ pub async fn identify(
     let by_cookie = match by_cookie(worker, value, now).await {
         Ok(found) => found,
         // Whoever needs no login needs no store either.
-        Err(Unavailable) if route.policy.is_public() => None,
+        Err(Unavailable) if !route.policy.asks_who() => None,
         Err(Unavailable) => return Err(Code::StoreUnavailable.into()),
     };
     let stale_cookie = by_cookie.is_none();

@@ -151,6 +151,7 @@ async fn serve_understood(
         Err(Failure::Code(code)) => (code.into(), false),
     };
     let answer = refuse::problem(&problem, request.is_navigation(), &request.id, worker);
+    let answer = request.readers.borrow().added_to(answer);
     respond(wire, upload, request.head, &answer, (&request.id, close), worker).await
 }
 

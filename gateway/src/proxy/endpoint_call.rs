@@ -4,6 +4,7 @@
 use super::{
     answer::Answer,
     client::{Upload, UploadError, send},
+    cors,
     endpoint::EndpointRequest,
     exchange::{Failure, Wire},
     http1::{
@@ -26,6 +27,9 @@ pub async fn call(
     worker: &Worker,
     snapshot: &Snapshot,
 ) -> Result<Answer, Failure> {
+    if let Some(answer) = cors::endpoint_preflight(request) {
+        return Ok(request.readers.borrow().added_to(answer));
+    }
     let body = match upload {
         Some(upload) => read_body(wire, upload, request.head, snapshot).await?,
         None => Bytes::new(),
@@ -42,7 +46,7 @@ pub async fn call(
     };
     let mut task = Called(worker.control.spawn((worker.endpoints)(handed)));
     match (&mut task.0).await {
-        Ok(response) => Ok(answer(response)),
+        Ok(response) => Ok(request.readers.borrow().added_to(answer(response))),
         Err(_) => Err(Failure::Code(Code::Internal)),
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! In the order in which a request meets them: `listen` `worker` `handshake` `http2/` `pipe` `connection` `stream` `client`
 //! `http1/` `pipeline` (`target` `forwarded` `route` `ambiguity` `authenticate` `policy`
-//! `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `upstream` `pool` `relay`
-//! `upgrade` `response_head`) or `endpoint_call`; `answer` `access_log` `timers` `health` beside them.
+//! `cors` `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `upstream` `pool`
+//! `relay` `upgrade` `response_head`) or `endpoint_call`; `answer` `access_log` `timers` `health`
+//! beside them.
 //!
 //! What may not come in: `login`, `accounts`, `store`, `registry`. Sessions and tokens
 //! are seen through their read side only.
@@ -15,6 +16,7 @@ mod answer;
 mod authenticate;
 mod client;
 mod connection;
+mod cors;
 pub mod endpoint;
 mod endpoint_call;
 mod exchange;

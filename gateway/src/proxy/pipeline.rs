@@ -3,6 +3,7 @@
 //! 1. `understand`   host and path in their one normal form, or 400 and 421
 //! 2. `is_endpoint`  our own login, logout and auth paths go to the control plane
 //! 3. `select`       host, longest path, method: the route, or 404 and 405
+//!    (a CORS preflight that the route lets through goes to 7 at once, as nobody)
 //! 4. `identify`     token or cookie: who, or nobody, or 401
 //! 5. `check_origin` another site may not act with a person's cookie: 403
 //! 6. `permit`       the route's policy: a `Permit`, or login, or 403
@@ -12,9 +13,10 @@
 
 use super::{
     authenticate::{Credentials, identify},
+    cors::{Preflight, Readers},
     forwarded::Provenance,
     http1::head::{Head, Known},
-    policy::Permit,
+    policy::{self, Circumstances, Permit},
     refuse::Refusal,
     route::RouteTable,
     target::{Authority, Target, is_loopback_name, normal_path},
@@ -27,7 +29,7 @@ use crate::{
     snapshot::{Route, Snapshot},
     tls::ServerTls,
 };
-use std::{net::IpAddr, sync::Arc};
+use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy)]
@@ -73,6 +75,8 @@ pub struct Request<'a> {
     pub id: String,
     /// When it came.
     pub now: UnixMillis,
+    /// Which other pages may read what we answer; the route may add to them.
+    pub readers: RefCell<Readers>,
 }
 
 /// What becomes of a request.
@@ -133,6 +137,7 @@ impl<'a> Request<'a> {
         let mut origin = Provenance::of(head, bytes, (peer.address, peer.secured.is_some()), snapshot);
         let id = origin.request_id.take().unwrap_or_else(|| worker.next_request_id());
         let now = worker.clock.now();
+        let readers = Readers::of(head, bytes, None, snapshot).into();
         Ok(Self {
             head,
             bytes,
@@ -145,6 +150,7 @@ impl<'a> Request<'a> {
             peer_text: peer.text,
             id,
             now,
+            readers,
         })
     }
 }
@@ -161,23 +167,44 @@ pub async fn decide(
         }
         return Ok(Decision::Endpoint);
     }
-    let selected =
-        snapshot.routes.select(&request.host.host, &request.path, request.encoded_slash, request.method);
-    let route = selected.map_err(Refusal::from)?.clone();
+    let preflight = Preflight::of(request.method, request.head, request.bytes);
+    let route = select(request, snapshot, preflight.as_ref()).map_err(Refusal::from)?.clone();
+    request.readers.replace(Readers::of(request.head, request.bytes, Some(&route), snapshot));
+    let around = Circumstances { client: request.origin.client, method: request.method };
+    if let Some(permit) = preflight.and_then(|p| policy::permit_preflight(&p, &route, around)) {
+        return Ok(Decision::Forward { route, permit, stale_cookie: false });
+    }
     let identified = identify(worker, snapshot, &route, request.head, request.bytes, request.now).await;
     let Credentials { identity, stale_cookie } = identified.map_err(Refusal::from)?;
     if identity.as_ref().is_some_and(|i| i.by_cookie) {
-        check_origin(request, snapshot).map_err(Refusal::from)?;
+        check_origin(request, &route, snapshot).map_err(Refusal::from)?;
     }
-    match route.policy.permit(identity) {
+    match route.policy.permit(identity, around) {
         Ok(permit) => Ok(Decision::Forward { route, permit, stale_cookie }),
         Err(Code::LoginRequired) => Err(login(request, snapshot, stale_cookie)),
         Err(code) => Err(Refusal { stale_cookie, ..Problem::from(code).into() }),
     }
 }
 
-/// Phase 5: what changes something must come from our own pages.
-fn check_origin(request: &Request<'_>, snapshot: &Snapshot) -> Result<(), Code> {
+/// Phase 3. A preflight of a route that takes the announced method but no OPTIONS, and
+/// lets preflights through, takes that route.
+fn select<'s>(
+    request: &Request<'_>,
+    snapshot: &'s Snapshot,
+    preflight: Option<&Preflight<'_>>,
+) -> Result<&'s Arc<Route>, Problem> {
+    let select =
+        |method| snapshot.routes.select(&request.host.host, &request.path, request.encoded_slash, method);
+    let (problem, preflight) = match (select(request.method), preflight) {
+        (Err(problem), Some(preflight)) if problem.code == Code::MethodNotAllowed => (problem, preflight),
+        (selected, _) => return selected,
+    };
+    let announced = std::str::from_utf8(preflight.method).ok().and_then(|method| select(method).ok());
+    announced.filter(|route| preflight.passes(route)).ok_or(problem)
+}
+
+/// Phase 5: what changes something must come from our own pages, or from listed ones.
+fn check_origin(request: &Request<'_>, route: &Route, snapshot: &Snapshot) -> Result<(), Code> {
     let upgrades = request.head.value(Known::Upgrade, request.bytes).is_some();
     if !upgrades && matches!(request.method, "GET" | "HEAD" | "OPTIONS") {
         return Ok(());
@@ -188,7 +215,11 @@ fn check_origin(request: &Request<'_>, snapshot: &Snapshot) -> Result<(), Code> 
         origin: origin::single(request.head.values(Known::Origin, request.bytes)),
         host: &host,
     };
-    if origin::is_own(source, &snapshot.public) { Ok(()) } else { Err(Code::ForeignOrigin) }
+    if origin::is_own(source, &snapshot.public, &[&snapshot.origins, &route.origins]) {
+        Ok(())
+    } else {
+        Err(Code::ForeignOrigin)
+    }
 }
 
 /// Nobody is signed in: a browser is sent to the login and comes back here, anything

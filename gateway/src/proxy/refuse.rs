@@ -2,7 +2,7 @@
 //! for a browser, problem+json for everything else (contract sections 6 and 8).
 
 use super::http1::head::{Head, Known};
-use super::{answer::Answer, pipeline::Request, worker::Worker};
+use super::{answer::Answer, cors::Readers, pipeline::Request, worker::Worker};
 use crate::{
     problem::{Code, Problem, is_navigation},
     snapshot::Snapshot,
@@ -42,14 +42,15 @@ impl Refusal {
         if self.stale_cookie && navigation {
             answer = answer.field("set-cookie", &snapshot.cookies.clear_session(snapshot.same_site));
         }
-        answer
+        request.readers.borrow().added_to(answer)
     }
 }
 
 /// The answer to a request whose head was read but not understood.
 pub fn not_understood(problem_: &Problem, head: &Head, bytes: &[u8], id: &str, worker: &Worker) -> Answer {
     let navigation = is_navigation(head.value(Known::SecFetchMode, bytes), head.value(Known::Accept, bytes));
-    problem(problem_, navigation, id, worker)
+    let answer = problem(problem_, navigation, id, worker);
+    Readers::of(head, bytes, None, &worker.snapshot()).added_to(answer)
 }
 
 /// The session ended while its request was under way, and nothing was answered yet.

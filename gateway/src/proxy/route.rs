@@ -1,7 +1,7 @@
 //! Which route a request takes: host first, then the longest path, then the method
 //! (contract section 4). The order in the file never matters.
 
-use super::{ambiguity, policy::Policy};
+use super::ambiguity;
 use crate::{
     problem::{Code, Problem},
     snapshot::Route,
@@ -134,11 +134,10 @@ impl RouteTable {
             return Err(Problem::from(Code::BadPath).detail("the path holds %2F"));
         }
         let routes = found.ok_or(Code::NotFound)?;
-        if table.is_ambiguous(path, routes) {
+        if table.is_ambiguous(path, routes, method) {
             return Err(Code::AmbiguousPath.into());
         }
-        let takes = |r: &&Arc<Route>| r.methods.as_ref().is_none_or(|m| m.iter().any(|m| m == method));
-        routes.iter().find(takes).ok_or_else(|| {
+        routes.iter().find(|r| takes(r, method)).ok_or_else(|| {
             let mut allow: Vec<&str> =
                 routes.iter().flat_map(|r| r.methods.iter().flatten()).map(String::as_str).collect();
             allow.sort_unstable();
@@ -155,23 +154,23 @@ impl RouteTable {
 impl HostTable {
     /// Whether another plausible reading of the path falls under another policy than
     /// `chosen`, under no route, or above the root.
-    fn is_ambiguous(&self, path: &str, chosen: &[Arc<Route>]) -> bool {
+    fn is_ambiguous(&self, path: &str, chosen: &[Arc<Route>], method: &str) -> bool {
         let letters = self.has_capitals || path.bytes().any(|b| b.is_ascii_uppercase());
-        if letters && self.differs_folded(path, chosen) {
+        if letters && self.differs_folded(path, chosen, method) {
             return true;
         }
         ambiguity::has_other_readings(path)
             && ambiguity::any_reading(path, |reading| {
                 let Some(reading) = reading else { return true };
                 let routes = self.paths.find(reading);
-                routes.is_none_or(|routes| !same_policies(routes, chosen))
-                    || self.differs_folded(reading, chosen)
+                routes.is_none_or(|routes| !same_policies(routes, chosen, method))
+                    || self.differs_folded(reading, chosen, method)
             })
     }
 
-    fn differs_folded(&self, path: &str, chosen: &[Arc<Route>]) -> bool {
+    fn differs_folded(&self, path: &str, chosen: &[Arc<Route>], method: &str) -> bool {
         let routes = self.folded.find(&path.to_lowercase());
-        routes.is_none_or(|routes| !same_policies(routes, chosen))
+        routes.is_none_or(|routes| !same_policies(routes, chosen, method))
     }
 }
 
@@ -212,132 +211,27 @@ fn fold(path: &RoutePath) -> RoutePath {
     }
 }
 
-/// Whether the same people may, whichever of both is meant: every policy that one side
-/// has, the other has for the same methods.
-fn same_policies(one: &[Arc<Route>], other: &[Arc<Route>]) -> bool {
-    let key = |r: &Arc<Route>| -> (Option<Vec<String>>, Policy) { (r.methods.clone(), r.policy.clone()) };
-    let within = |a: &[Arc<Route>], b: &[Arc<Route>]| {
-        a.iter().all(|x| b.iter().any(|y| Arc::ptr_eq(x, y) || key(x) == key(y)))
-    };
-    std::ptr::eq(one, other) || (within(one, other) && within(other, one))
+fn takes(route: &Route, method: &str) -> bool {
+    route.methods.as_ref().is_none_or(|methods| methods.iter().any(|m| m == method))
+}
+
+/// Whether the same people may, whichever of both is meant: the routes that take the
+/// method have one policy, or on neither side is there one.
+fn same_policies(one: &[Arc<Route>], other: &[Arc<Route>], method: &str) -> bool {
+    if std::ptr::eq(one, other) {
+        return true;
+    }
+    let taking = |routes: &'_ [Arc<Route>]| routes.iter().filter(|r| takes(r, method)).cloned().collect();
+    let (one, other): (Vec<Arc<Route>>, Vec<Arc<Route>>) = (taking(one), taking(other));
+    one.is_empty() == other.is_empty() && one.iter().all(|a| other.iter().all(|b| same_policy(a, b)))
+}
+
+/// Who is let in, and whose preflights are.
+fn same_policy(a: &Arc<Route>, b: &Arc<Route>) -> bool {
+    Arc::ptr_eq(a, b) || (a.policy == b.policy && a.preflight == b.preflight && a.origins == b.origins)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use portcullis_config::{self as config, AssertionMode};
-
-    fn route(id: &str, methods: Option<&[&str]>, policy: &config::Policy, keep: bool) -> Arc<Route> {
-        Arc::new(Route {
-            id: id.into(),
-            methods: methods.map(|m| m.iter().map(|s| (*s).to_owned()).collect()),
-            upstream: 0,
-            policy: Policy::new(policy),
-            strip_prefix: None,
-            header_set: 0,
-            assertion: AssertionMode::Header,
-            keep_encoded_slash: keep,
-            forward_authorization: false,
-            shared_cache: false,
-        })
-    }
-
-    fn table() -> RouteTable {
-        let prefix = |p: &str| RoutePath::Prefix(p.into());
-        let exact = |p: &str| RoutePath::Exact(p.into());
-        let public = config::Policy::Public;
-        let signed_in = config::Policy::SignedIn;
-        let admin = config::Policy::Roles(vec!["admin".into()]);
-        RouteTable::new(vec![
-            (None, prefix("/public"), route("public", None, &public, false)),
-            (None, prefix("/admin"), route("admin", None, &admin, false)),
-            (None, prefix("/a/b"), route("ab", None, &signed_in, false)),
-            (None, exact("/a/b/c"), route("abc", Some(&["GET", "HEAD"]), &signed_in, false)),
-            (None, exact("/a/b/c"), route("abc-put", Some(&["PUT"]), &signed_in, false)),
-            (None, prefix("/git"), route("git", None, &signed_in, true)),
-            (Some("app.test".into()), prefix(""), route("app", None, &signed_in, false)),
-        ])
-    }
-
-    fn select(host: &str, path: &str, method: &str) -> Result<String, Code> {
-        let path = crate::proxy::target::normal_path(path.as_bytes()).map_err(|_| Code::BadPath)?;
-        let table = table();
-        table.select(host, &path.text, path.encoded_slash, method).map(|r| r.id.clone()).map_err(|p| p.code)
-    }
-
-    #[test]
-    fn the_longest_path_wins_on_whole_segments() {
-        for (path, expected) in [
-            ("/public", Ok("public")),
-            ("/public/", Ok("public")),
-            ("/public/x/y", Ok("public")),
-            ("/publicity", Err(Code::NotFound)),
-            ("/a/b", Ok("ab")),
-            ("/a/b/c", Ok("abc")),
-            ("/a/b/c/", Ok("ab")),
-            ("/a/b/c/d", Ok("ab")),
-            ("/a", Err(Code::NotFound)),
-            ("/", Err(Code::NotFound)),
-        ] {
-            assert_eq!(select("any.test", path, "GET").as_deref(), expected.as_deref(), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_host_with_routes_is_searched_alone() {
-        assert_eq!(select("app.test", "/public", "GET").as_deref(), Ok("app"));
-    }
-
-    #[test]
-    fn the_winning_path_without_the_method_is_405_and_never_a_shorter_path() {
-        assert_eq!(select("x", "/a/b/c", "PUT").as_deref(), Ok("abc-put"));
-        let table = table();
-        let problem = table.select("x", "/a/b/c", false, "DELETE").err().expect("refused");
-        assert_eq!(
-            (problem.code, problem.allow.as_deref()),
-            (Code::MethodNotAllowed, Some("GET, HEAD, PUT"))
-        );
-    }
-
-    #[test]
-    fn an_encoded_slash_passes_only_where_a_route_keeps_it() {
-        assert_eq!(select("x", "/git/group%2Fproject", "GET").as_deref(), Ok("git"));
-        assert_eq!(select("x", "/public/..%2fadmin", "GET"), Err(Code::BadPath));
-        assert_eq!(select("x", "/git/..%2f..%2fadmin", "GET"), Err(Code::AmbiguousPath));
-    }
-
-    #[test]
-    fn another_reading_under_another_policy_is_ambiguous() {
-        for path in [
-            "/public/%252e%252e/admin",
-            "/public/x;/../%252e%252e/admin",
-            "/ADMIN",
-            "/Public/x",
-            "/public;/x",
-            "/admin;.css",
-            "/admin%3Ffoo",
-            "/admin%23",
-            "/public%3b/x",
-            "/public/%252e%252e/%252e%252e/x",
-        ] {
-            assert!(matches!(select("x", path, "GET"), Err(Code::AmbiguousPath | Code::NotFound)), "{path}");
-        }
-        for path in
-            ["/public/a;b", "/public/a%3bb", "/public/a%3Fb", "/public/a%25b", "/public/AbC", "/admin/x;y"]
-        {
-            assert!(select("x", path, "GET").is_ok(), "{path}");
-        }
-    }
-
-    #[test]
-    fn only_registered_methods_and_those_a_route_names_are_known() {
-        let odd = route("odd", Some(&["FROBNICATE"]), &config::Policy::Public, false);
-        let table = RouteTable::new(vec![(None, RoutePath::Prefix(String::new()), odd)]);
-        for method in ["GET", "PROPFIND", "FROBNICATE"] {
-            assert!(table.knows_method(method), "{method}");
-        }
-        for method in ["get", "TRACE", "CONNECT", "FOO", "PRI", ""] {
-            assert!(!table.knows_method(method), "{method}");
-        }
-    }
-}
+mod generated;
+#[cfg(test)]
+mod tests;
