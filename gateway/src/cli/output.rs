@@ -36,7 +36,8 @@ pub(super) fn result(line: &str) {
 
 /// A line of anything else.
 pub(super) fn note(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    // One write: standard error has no buffer, and the log may go to the same place.
+    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
 /// A value that somebody else has chosen, safe for a terminal.
