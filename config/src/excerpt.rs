@@ -33,7 +33,8 @@ impl Excerpt {
         if line.trim_start_matches('\u{feff}').trim().is_empty() {
             return None;
         }
-        let at = offset - start;
+        // A fault of syntax may lie behind the line: at the CR or LF that ends it.
+        let at = (offset - start).min(line.len());
         let (end, is_key) = part(line, at);
         let shown = match is_key {
             true => format!("{} = …", without_secrets(&line[..end])),
@@ -185,6 +186,12 @@ mod tests {
     }
 
     #[test]
+    fn a_place_behind_the_end_of_a_line_is_its_end() {
+        let excerpt = Excerpt::of("'\r\n", 2).unwrap();
+        assert_eq!((excerpt.line.as_str(), excerpt.before, excerpt.length), ("'", 1, 1));
+    }
+
+    #[test]
     fn a_key_at_fault_is_shown_without_its_value() {
         assert_eq!(shown("passwrod = \"hunter2\"", "passwrod"), ("passwrod = …".into(), "^^^^^^^^".into()));
     }
@@ -215,7 +222,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_place_of_any_text_is_shown_within_its_line(text in "[ -~é\\n\"'\\[\\]{}=#,\\t]{0,60}", at in 0usize..64) {
+        fn any_place_of_any_text_is_shown_within_its_line(text in "[ -~é\\r\\n\"'\\[\\]{}=#,\\t]{0,60}", at in 0usize..64) {
             if let Some(excerpt) = Excerpt::of(&text, at) {
                 prop_assert!(excerpt.length >= 1 && !excerpt.line.contains('\n'));
                 prop_assert!(excerpt.before + excerpt.length <= WIDEST);
