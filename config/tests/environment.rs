@@ -107,7 +107,6 @@ fn a_problem_of_a_variable_is_reported_under_its_name() {
             "[server] drain is not a duration: \"5\"\n    help: write one whole number and a unit: ms, s, m, h or d, as in \"90s\"",
         ),
         ("PORTCULLIS_MAIL__URL", "file:x", "[mail] is not built yet"),
-        ("PORTCULLIS_SERVER__ORIGINS", "x", "[server] origins is not built yet"),
         ("PORTCULLIS_INCLUDE", "x", "include is not built yet"),
     ];
     for (name, text, expected) in cases {

@@ -216,6 +216,7 @@ fn what_is_no_preflight_is_asked_who_it_is() {
         announcing(Request::get("/open/x").with("Origin", EVIL)),
         announcing(Request::post("/open/x").with("Origin", EVIL)),
         preflight("/open/x", EVIL).body("x"),
+        preflight("/open/x", EVIL).with("Origin", SHOP),
         Request::new("OPTIONS", "/open/x").with("Origin", EVIL).with("Access-Control-Request-Method", ""),
     ] {
         site.send(&request).expect(401, "login_required");

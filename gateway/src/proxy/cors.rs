@@ -9,7 +9,10 @@ use super::{
     http1::head::{Framing, Head, Known, tokens},
     pipeline::Request,
 };
-use crate::snapshot::{Route, Snapshot};
+use crate::{
+    origin::single,
+    snapshot::{Route, Snapshot},
+};
 
 /// How long a browser may remember the answer to a preflight, in seconds.
 const REMEMBERED: &str = "600";
@@ -37,7 +40,7 @@ impl Readers {
     pub fn of(head: &Head, bytes: &[u8], route: Option<&Route>, snapshot: &Snapshot) -> Self {
         let of_route = route.map(|r| r.origins.as_slice()).unwrap_or_default();
         let mut listed = snapshot.origins.iter().chain(of_route);
-        let origin = head.value(Known::Origin, bytes).and_then(|o| std::str::from_utf8(o).ok());
+        let origin = single(head.values(Known::Origin, bytes)).and_then(|o| std::str::from_utf8(o).ok());
         let origin = origin.filter(|origin| listed.any(|known| known == origin)).map(str::to_owned);
         Self { origin, varies: snapshot.any_origins }
     }
@@ -82,7 +85,7 @@ impl<'a> Preflight<'a> {
             Some(field.value.of_buffer(bytes))
         };
         Some(Self {
-            origin: head.value(Known::Origin, bytes)?,
+            origin: single(head.values(Known::Origin, bytes)).filter(|o| !o.is_empty())?,
             method: named("access-control-request-method").filter(|m| !m.is_empty())?,
             names: named("access-control-request-headers"),
         })
