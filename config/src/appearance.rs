@@ -50,7 +50,7 @@ const LARGEST_LOGO: u64 = 64 * 1024;
 /// names. Folders in it and other files are the operator's own.
 pub(crate) fn templates(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<'_>) -> Vec<Template> {
     let Some(text) = field.text(book) else { return Vec::new() };
-    let folder = around.folder.join(text);
+    let folder = around.folder_at(field.at()).join(text);
     let mut names = match names(&folder) {
         Ok(names) => names,
         Err(error) => {
@@ -91,7 +91,7 @@ fn template(folder: &Path, name: String, at: &At, book: &mut Book<'_>) -> Option
 
 /// The logo, if it is an image of a kind that every browser shows.
 pub(crate) fn logo(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<'_>) -> Option<Logo> {
-    let path = around.folder.join(field.text(book)?);
+    let path = around.folder_at(field.at()).join(field.text(book)?);
     let shown = path.display();
     let bytes = match bounded(&path, LARGEST_LOGO) {
         Ok(bytes) => bytes,

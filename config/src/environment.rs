@@ -71,6 +71,10 @@ fn path(name: &str) -> Result<Vec<String>, (String, String)> {
             let message = format!("{table} is an array of tables, which a variable cannot hold");
             return Err((message, format!("write [[{table}]] in the file")));
         }
+        ("include", 1) => {
+            let message = "include is read from the file alone".to_owned();
+            return Err((message, "write include = [\"conf.d/*.toml\"] in the file".to_owned()));
+        }
         (key, 1) => unbuilt::keys("").contains(&key),
         ("strategies" | "upstreams", length) => {
             path[1] = path[1].replace('_', "-");

@@ -19,6 +19,7 @@ mod endpoints;
 mod environment;
 mod excerpt;
 mod identity_headers;
+mod include;
 mod limits;
 mod load;
 mod lockout;

@@ -2,8 +2,8 @@
 //! not come in: the rules of one table.
 
 use crate::{
-    Config, accounts, admin, assertion, endpoints, environment, identity_headers, limits, lockout, log,
-    login, nearest,
+    Config, accounts, admin, assertion, endpoints, environment, identity_headers, include, limits, lockout,
+    log, login, nearest,
     problem::{At, Book, Problem},
     routes, server, session, store, strategies, token,
     tree::{self, Table, Value},
@@ -18,10 +18,23 @@ use std::{
 pub(crate) struct Surroundings<'e> {
     /// The folder that relative paths belong to.
     pub(crate) folder: PathBuf,
+    /// The folders of included files, and where their text begins.
+    pub(crate) included: Vec<(usize, PathBuf)>,
     /// The environment.
     pub(crate) env: &'e [(String, String)],
     /// The file, if everybody on this machine can read it.
     pub(crate) open_file: Option<&'e Path>,
+}
+
+impl Surroundings<'_> {
+    /// The folder that a path belongs to which was written here.
+    pub(crate) fn folder_at(&self, at: &At) -> &Path {
+        let part = match at {
+            At::File(offset) => self.included.iter().rev().find(|(start, _)| start <= offset),
+            At::Variable(_) => None,
+        };
+        part.map_or(&self.folder, |(_, folder)| folder)
+    }
 }
 
 /// The tables whose keys are fixed.
@@ -111,16 +124,20 @@ fn parse_file(
     env: &[(String, String)],
     open_file: Option<&Path>,
 ) -> Result<Config, Vec<Problem>> {
-    let mut book = Book::new(file.display().to_string(), text);
+    let name = file.display().to_string();
     let mut root = match tree::read(text) {
         Ok(root) => root,
-        Err(faults) => return Err(syntax(faults, book)),
+        Err(faults) => return Err(syntax(faults, Book::new(name, text))),
     };
+    let gathered = include::gather(&root, file, text);
+    let mut book = Book::with_parts(name, &gathered.text, &gathered.parts);
+    include::join(&mut root, &gathered, &mut book);
     environment::lay_over(&mut root, env, &mut book);
     check_tables(&root, &mut book);
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
     let folder = file.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let mut config = read(&root, file, &Surroundings { folder, env, open_file }, &mut book);
+    let around = Surroundings { folder, included: gathered.folders(), env, open_file };
+    let mut config = read(&root, file, &around, &mut book);
     config.warnings = book.close()?;
     Ok(config)
 }

@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, where, and the book in which every reader of a
 //! table writes it down. What may not come in: any rule about a key.
 
-use crate::excerpt::Excerpt;
+use crate::{excerpt::Excerpt, include::Part};
 use std::fmt;
 
 /// One thing wrong with the configuration.
@@ -32,7 +32,7 @@ impl fmt::Display for Problem {
 /// then variables by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum At {
-    /// A byte offset in the file.
+    /// A byte offset in the text of the file and of those that it includes.
     File(usize),
     /// The name of an environment variable.
     Variable(String),
@@ -42,6 +42,8 @@ pub(crate) enum At {
 pub(crate) struct Book<'t> {
     file: String,
     text: &'t str,
+    /// Files that were included: their text follows that of the file.
+    parts: &'t [Part],
     problems: Vec<(At, Problem)>,
     warnings: Vec<(At, Problem)>,
 }
@@ -49,19 +51,26 @@ pub(crate) struct Book<'t> {
 impl<'t> Book<'t> {
     /// `file` is the path as the user gave it.
     pub(crate) fn new(file: String, text: &'t str) -> Self {
-        Self { file, text, problems: Vec::new(), warnings: Vec::new() }
+        Self { file, text, parts: &[], problems: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// The same with the files that it includes.
+    pub(crate) fn with_parts(file: String, text: &'t str, parts: &'t [Part]) -> Self {
+        Self { parts, ..Self::new(file, text) }
     }
 
     /// `file:line:column`, both counted from 1 and the column in characters.
     pub(crate) fn place(&self, at: &At) -> String {
         match at {
             At::File(offset) => {
-                let before = self.text.get(..*offset).unwrap_or(self.text);
+                let part = self.parts.iter().rev().find(|part| part.start <= *offset);
+                let (file, begin) = part.map_or((&self.file, 0), |part| (&part.name, part.start));
+                let before = self.text.get(begin..*offset).unwrap_or(self.text);
                 let line = before.matches('\n').count() + 1;
                 let start = before.rfind('\n').map_or(0, |i| i + 1);
                 // A byte order mark is no column of its own.
                 let column = before[start..].trim_start_matches('\u{feff}').chars().count() + 1;
-                format!("{}:{line}:{column}", self.file)
+                format!("{file}:{line}:{column}")
             }
             At::Variable(name) => name.clone(),
         }
@@ -71,7 +80,11 @@ impl<'t> Book<'t> {
     pub(crate) fn excerpt(&self, at: &At) -> Option<Excerpt> {
         match at {
             At::File(0) => None,
-            At::File(offset) => Excerpt::of(self.text, *offset),
+            At::File(offset) => {
+                let part = self.parts.iter().rev().find(|part| part.start <= *offset);
+                let begin = part.map_or(0, |part| part.start);
+                Excerpt::of(self.text.get(begin..)?, offset - begin)
+            }
             At::Variable(_) => None,
         }
     }

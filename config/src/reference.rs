@@ -32,6 +32,8 @@ fn accepted() -> Vec<Key> {
     let all = TABLES.iter().copied().chain(open);
     let mut keys: Vec<Key> =
         all.flat_map(|(table, keys)| keys.iter().map(move |key| (table.into(), (*key).into()))).collect();
+    // The one key outside of all tables.
+    keys.push((String::new(), "include".into()));
     keys.sort();
     keys
 }

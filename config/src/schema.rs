@@ -33,6 +33,7 @@ enum Shape {
 }
 
 const SHAPES: &[(&str, &str, Shape)] = &[
+    ("", "include", Shape::TextOrTexts),
     ("server", "listen", Shape::TextOrTexts),
     ("store", "key", Shape::Secret),
     ("session", "same_site", Shape::Words(&["lax", "strict"])),
@@ -59,6 +60,7 @@ struct Line {
 pub fn schema() -> Json {
     let lines = lines();
     let mut tables = Map::new();
+    tables.insert("include".to_owned(), shape("", "include", None));
     for (name, keys) in TABLES {
         tables.insert((*name).to_owned(), table(name, keys, false, &lines));
     }

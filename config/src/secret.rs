@@ -53,7 +53,7 @@ pub(crate) fn read(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<
     let table = Section::of(field.node(), field.label(), "secret", &["file", "env"], book)?;
     let text = match (table.field("file"), table.field("env")) {
         (Some(file), None) => {
-            let path = around.folder.join(file.text(book)?);
+            let path = around.folder_at(file.at()).join(file.text(book)?);
             of_file(&path, file.at(), book)?
         }
         (None, Some(env)) => {

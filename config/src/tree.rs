@@ -82,9 +82,14 @@ impl Node {
 
 /// Reads a whole file. Every syntax error has its byte offset.
 pub(crate) fn read(text: &str) -> Result<Table, Vec<(usize, String)>> {
+    read_from(text, 0)
+}
+
+/// The same for a file whose text begins at `start` of the text of all files.
+pub(crate) fn read_from(text: &str, start: usize) -> Result<Table, Vec<(usize, String)>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Ok(table_of(table.get_ref(), &|offset| At::File(offset)));
+        return Ok(table_of(table.get_ref(), &|offset| At::File(start + offset)));
     }
     let at = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
     Err(errors.iter().map(|error| (at(error), error.message().to_owned())).collect())

@@ -7,7 +7,6 @@ const TABLES: &[(&str, &str)] = &[("mail", "[mail]"), ("plugins", "[plugins]"), 
 
 /// Keys of tables that do exist. The root has no name; `policy` is the table of a route.
 const KEYS: &[(&str, &[&str])] = &[
-    ("", &["include"]),
     ("admin", &["api"]),
     ("token", &["trusted", "refresh_lifetime", "refresh_idle", "refresh_grace"]),
     (

@@ -107,7 +107,11 @@ fn a_problem_of_a_variable_is_reported_under_its_name() {
             "[server] drain is not a duration: \"5\"\n    help: write one whole number and a unit: ms, s, m, h or d, as in \"90s\"",
         ),
         ("PORTCULLIS_MAIL__URL", "file:x", "[mail] is not built yet"),
-        ("PORTCULLIS_INCLUDE", "x", "include is not built yet"),
+        (
+            "PORTCULLIS_INCLUDE",
+            "x",
+            "include is read from the file alone\n    help: write include = [\"conf.d/*.toml\"] in the file",
+        ),
     ];
     for (name, text, expected) in cases {
         assert_eq!(said("", &[(name, text)]), [format!("{name}: {expected}")]);

@@ -71,6 +71,7 @@ fn file(table: &str, line: &str) -> String {
         "upstreams" => with("[upstreams.api]", &["urls = [\"http://127.0.0.1:3000\"]"]),
         "routes" => upstream.to_owned() + &with("[[routes]]", &["path = \"/*\"", "upstream = \"api\""]),
         "login" | "accounts" => format!("[strategies.local]\nkind = \"local\"\n[{table}]\n{line}\n"),
+        "" => format!("{line}\n"),
         _ => format!("[{table}]\n{line}\n"),
     }
 }
