@@ -12,6 +12,7 @@ mod drain;
 mod first_minute;
 mod forwarding;
 mod framing;
+mod guessing;
 mod harness;
 mod heads;
 mod http2;

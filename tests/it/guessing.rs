@@ -1,0 +1,53 @@
+//! What somebody who guesses passwords can do to those who have one, and to the machine
+//! (contract, `[lockout]`; W-03, W-04).
+
+use portcullis_tests::{
+    Request, Site, Upstream,
+    login::try_login,
+    site::{PASSWORD, ROUTES},
+};
+use serde_json::json;
+
+fn from(client: &str, password: &str) -> Request {
+    let body = json!({ "username": "alice", "password": password }).to_string();
+    Request::post("/login/local")
+        .with("Content-Type", "application/json")
+        .with("X-Forwarded-For", client)
+        .body(body)
+}
+
+// W-03
+#[test]
+fn whoever_locks_an_account_for_their_network_locks_it_for_no_other() {
+    let site = Site::before(Upstream::start(), "trusted_proxies = [\"127.0.0.1\"]", ROUTES);
+    for _ in 0..5 {
+        site.send(&from("198.51.100.7", "wrong")).expect(401, "bad_credentials");
+    }
+    site.send(&from("198.51.100.7", PASSWORD)).expect(403, "locked");
+    site.send(&from("198.51.100.250", PASSWORD)).expect(403, "locked");
+    site.send(&from("203.0.113.7", PASSWORD)).expect(200, "");
+}
+
+// W-04: a hash takes 19 MiB, and only so many are made at once.
+#[test]
+fn a_flood_of_logins_is_refused_before_it_takes_the_memory() {
+    let site = Site::before(Upstream::start(), "threads = 2", ROUTES);
+    let answers: Vec<u16> = std::thread::scope(|scope| {
+        let logins: Vec<_> = (0..60)
+            .map(|n| {
+                scope.spawn({
+                    let gateway = &site.gateway;
+                    move || try_login(gateway, &format!("nobody-{n}"), "wrong").status
+                })
+            })
+            .collect();
+        logins.into_iter().map(|login| login.join().expect("answered")).collect()
+    });
+    assert!(answers.iter().all(|status| matches!(status, 401 | 503 | 429)), "{answers:?}");
+    assert!(answers.contains(&503), "more came at once than the queue holds: {answers:?}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", site.gateway.pid())).expect("it runs");
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).expect("Linux says it");
+    let peak: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    // Two hashes at once, and room for the program itself in a debug build.
+    assert!(peak < (2 * 19 + 120) * 1024, "{peak} KiB at its peak");
+}
