@@ -7,10 +7,7 @@ use super::{
     cors,
     endpoint::EndpointRequest,
     exchange::{Failure, Wire},
-    http1::{
-        body::Body,
-        head::{Head, Known},
-    },
+    http1::{body::Body, head::Head},
     pipeline::Request,
     worker::Worker,
 };
@@ -93,19 +90,7 @@ async fn read_body(
 fn headers(head: &Head, bytes: &[u8]) -> HeaderMap {
     let mut map = HeaderMap::with_capacity(head.fields.len());
     for field in &head.fields {
-        if matches!(
-            field.known,
-            Known::Connection
-                | Known::KeepAlive
-                | Known::ProxyAuthorization
-                | Known::ProxyConnection
-                | Known::Te
-                | Known::Trailer
-                | Known::TransferEncoding
-                | Known::Upgrade
-                | Known::ContentLength
-                | Known::Expect
-        ) {
+        if field.known.is_of_this_hop() {
             continue;
         }
         let name = HeaderName::from_bytes(field.name.of_buffer(bytes));

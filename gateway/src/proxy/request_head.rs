@@ -4,7 +4,10 @@
 
 use super::{
     authenticate::Identity,
-    http1::head::{Field, Framing, Known, tokens},
+    http1::{
+        head::{Field, Framing, Known, tokens},
+        push_field,
+    },
     pipeline::Request,
     upstream::Server,
     worker::Worker,
@@ -92,17 +95,8 @@ pub fn set_host(head: &mut Vec<u8>, host: &str) {
 fn passes(field: &Field, parts: &Parts<'_>, worker: &Worker) -> bool {
     let bytes = parts.request.bytes;
     match field.known {
-        Known::Host
-        | Known::Connection
-        | Known::KeepAlive
-        | Known::ProxyAuthorization
-        | Known::ProxyConnection
-        | Known::Te
-        | Known::Trailer
-        | Known::TransferEncoding
-        | Known::Upgrade
-        | Known::ContentLength
-        | Known::Expect => false,
+        Known::Host => false,
+        known if known.is_of_this_hop() => false,
         Known::Authorization => authorization_passes(field, parts, worker),
         Known::Other => {
             let name = field.name.of_buffer(bytes);
@@ -140,9 +134,9 @@ fn copy(out: &mut Vec<u8>, field: &Field, parts: &Parts<'_>) {
         if theirs.is_empty() {
             return;
         }
-        return raw(out, field.name.of_buffer(bytes), &theirs);
+        return push_field(out, field.name.of_buffer(bytes), &theirs);
     }
-    raw(out, field.name.of_buffer(bytes), value);
+    push_field(out, field.name.of_buffer(bytes), value);
 }
 
 /// Where the request came from, as this gateway saw it.
@@ -175,14 +169,7 @@ fn framing(out: &mut Vec<u8>, parts: &Parts<'_>) {
 }
 
 fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    raw(out, name.as_bytes(), value);
-}
-
-fn raw(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
+    push_field(out, name.as_bytes(), value);
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use super::{
     answer::status_line,
     exchange::Job,
-    http1::{body::Body, head::tokens, response::ResponseHead},
+    http1::{body::Body, head::tokens, push_field, response::ResponseHead},
     relay::ToClient,
 };
 
@@ -42,26 +42,26 @@ pub fn write(
             Kind::SetCookie if job.snapshot.cookies.is_ours_set_cookie(value) => {}
             Kind::CacheControl if private => {
                 cache_control = true;
-                field(out, name, &private_cache(value));
+                push_field(out, name, &private_cache(value));
             }
             _ if named && is_named_by_connection(head, input, name) => {}
-            _ => field(out, name, value),
+            _ => push_field(out, name, value),
         }
     }
     if head.status == 101 {
-        field(out, b"Connection", b"upgrade");
+        push_field(out, b"Connection", b"upgrade");
         for protocol in head.values(input, "upgrade") {
-            field(out, b"Upgrade", protocol);
+            push_field(out, b"Upgrade", protocol);
         }
     } else if private && !cache_control {
-        field(out, b"Cache-Control", b"private");
+        push_field(out, b"Cache-Control", b"private");
     }
     if to_client == ToClient::Chunks {
-        field(out, b"Transfer-Encoding", b"chunked");
+        push_field(out, b"Transfer-Encoding", b"chunked");
     }
-    field(out, b"X-Request-Id", job.request.id.as_bytes());
+    push_field(out, b"X-Request-Id", job.request.id.as_bytes());
     if let Some(cookie) = &job.set_cookie {
-        field(out, b"Set-Cookie", cookie.as_bytes());
+        push_field(out, b"Set-Cookie", cookie.as_bytes());
     }
     if close {
         out.extend_from_slice(b"Connection: close\r\n");
@@ -117,13 +117,6 @@ fn private_cache(value: &[u8]) -> Vec<u8> {
     }
     kept.push(b"private");
     kept.join(&b", "[..])
-}
-
-fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

@@ -55,6 +55,26 @@ pub enum Known {
     UserAgent,
 }
 
+impl Known {
+    /// Whether a field speaks of this connection or of this message's framing: it ends
+    /// here, and what the next hop needs of it is made anew (RFC 9110 §7.6.1).
+    pub fn is_of_this_hop(self) -> bool {
+        matches!(
+            self,
+            Known::Connection
+                | Known::KeepAlive
+                | Known::ProxyAuthorization
+                | Known::ProxyConnection
+                | Known::Te
+                | Known::Trailer
+                | Known::TransferEncoding
+                | Known::Upgrade
+                | Known::ContentLength
+                | Known::Expect
+        )
+    }
+}
+
 /// One field.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
