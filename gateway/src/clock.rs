@@ -57,6 +57,12 @@ impl Clock {
         }
     }
 
+    /// This clock as a strategy is lent it: milliseconds since 1970.
+    pub fn shared(&self) -> Arc<dyn Fn() -> u64 + Send + Sync> {
+        let clock = self.clone();
+        Arc::new(move || clock.now().0)
+    }
+
     /// Now.
     #[allow(clippy::disallowed_methods)] // the one place
     pub fn now(&self) -> UnixMillis {

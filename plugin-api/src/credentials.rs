@@ -53,7 +53,8 @@ impl fmt::Debug for CredentialReply {
 #[cfg(test)]
 mod tests {
     use crate::{
-        Authenticated, Begin, Claims, CredentialOp, CredentialReply, Resume, StoredCredential, Subject,
+        Authenticated, Begin, ChangeSecret, CredentialOp, CredentialReply, Resume, StoredCredential, Subject,
+        Via,
     };
 
     #[test]
@@ -62,13 +63,27 @@ mod tests {
         let form: std::collections::BTreeMap<_, _> = [("password".to_owned(), secret())].into();
         let subject = Subject::new("bob").expect("it fits");
         let credential = StoredCredential { subject: subject.clone(), secret: secret() };
+        let begin = Begin { form: form.clone(), credential: Some(credential.clone()), ..Begin::default() };
+        let resume = Resume {
+            params: form.clone(),
+            flow: secret().into_bytes(),
+            via: Via::Form,
+            resume_url: String::new(),
+            state: String::new(),
+        };
+        let change = ChangeSecret {
+            subject: subject.clone(),
+            credential: Some(credential),
+            current: secret(),
+            next: secret(),
+            about: vec![],
+        };
         let shown = [
-            format!("{:?}", Begin { form: form.clone(), credential: Some(credential) }),
-            format!("{:?}", Resume { form: form.clone(), flow: Vec::new() }),
+            format!("{begin:?} {resume:?} {change:?}"),
             format!("{:?}", CredentialOp::Create { form, about: vec![] }),
             format!("{:?}", CredentialOp::Import { secret: secret() }),
             format!("{:?}", CredentialReply { secret: secret() }),
-            format!("{:?}", Authenticated { subject, claims: Claims::new(), renewed_secret: Some(secret()) }),
+            format!("{:?}", Authenticated { renewed_secret: Some(secret()), ..Authenticated::of(subject) }),
         ];
         for text in shown {
             assert!(!text.contains("hunter2"), "{text}");

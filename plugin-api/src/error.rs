@@ -25,6 +25,9 @@ pub enum StrategyError {
     /// but it says nothing of other people's logins. The text is for the log only and
     /// must not quote the credential.
     UnusableCredential(String),
+    /// A provider answered what it may not answer. It says nothing of other people's
+    /// logins. The text is for the log only and must not quote the answer.
+    ProviderInvalid(String),
     /// Something else failed. The text is for the log only.
     Failed(String),
 }
@@ -36,6 +39,7 @@ impl std::fmt::Display for StrategyError {
             Self::Unsupported => f.write_str("the strategy does not support this operation"),
             Self::BadRequest { field, message } => write!(f, "{field}: {message}"),
             Self::WeakSecret(message) | Self::Failed(message) => f.write_str(message),
+            Self::ProviderInvalid(message) => write!(f, "the provider's answer is not acceptable: {message}"),
             Self::UnusableCredential(message) => {
                 write!(f, "the stored credential cannot be used: {message}")
             }

@@ -19,7 +19,7 @@
 //!
 //! impl Strategy for Phrase {
 //!     const KIND: &'static str = "phrase";
-//!     const OPERATIONS: Operations = Operations { credentials: false };
+//!     const OPERATIONS: Operations = Operations::NONE;
 //!
 //!     async fn start(settings: Object, _host: Host) -> Result<Self, StartError> {
 //!         match settings.get("phrase").and_then(|value| value.as_str()) {
@@ -34,13 +34,11 @@
 //!         let label = "The phrase".to_owned();
 //!         let field = Field { name: "phrase".into(), kind: FieldKind::Password, label, required: true };
 //!         match request.form.get("phrase") {
-//!             None => Ok(Outcome::Form(Form { fields: vec![field], message: None })),
-//!             Some(given) if *given == self.phrase => Ok(Outcome::Authenticated(Box::new(Authenticated {
-//!                 subject: Subject::new("everybody").expect("1 to 255 bytes"),
-//!                 claims: Claims::new(),
-//!                 renewed_secret: None,
-//!             }))),
-//!             Some(_) => Ok(Outcome::Denied(Denial::BadCredentials)),
+//!             None => Ok(Outcome::Form(Form { fields: vec![field], ..Form::default() })),
+//!             Some(given) if *given == self.phrase => Ok(Outcome::Authenticated(Box::new(Authenticated::of(
+//!                 Subject::new("everybody").expect("1 to 255 bytes"),
+//!             )))),
+//!             Some(_) => Ok(Outcome::denied(Denial::BadCredentials)),
 //!         }
 //!     }
 //! }
@@ -52,16 +50,14 @@
 //! #             Poll::Pending => panic!("it waits for nothing"),
 //! #         }
 //! #     }
-//! #     let host = Host { random: Arc::new(|_| ()), cores: 1 };
+//! #     let host = Host { random: Arc::new(|_| ()), now: Arc::new(|| 0), cores: 1 };
 //! #     assert!(now(start::<Phrase>(Object::new(), host.clone())).is_err());
 //! #     let settings = Object::from_iter([("phrase".to_owned(), "open sesame".into())]);
 //! #     let strategy = now(start::<Phrase>(settings, host)).ok().unwrap();
-//! #     let call = Call {
-//! #         request_id: "r".into(), strategy: "door".into(), client_ip: [127, 0, 0, 1].into(),
-//! #     };
+//! #     let call = Call::new("r", "door", [127, 0, 0, 1].into());
 //! #     let answer = |phrase: Option<&str>| {
 //! #         let form = phrase.map(|p| ("phrase".to_owned(), p.to_owned())).into_iter().collect();
-//! #         now(strategy.begin(&call, Begin { form, credential: None })).unwrap()
+//! #         now(strategy.begin(&call, Begin { form, ..Begin::default() })).unwrap()
 //! #     };
 //! #     assert!(matches!(answer(None), Outcome::Form(_)));
 //! #     assert!(matches!(answer(Some("open")), Outcome::Denied(_)));
@@ -98,8 +94,11 @@ pub mod workers;
 pub use claims::{Claims, Subject};
 pub use credentials::{CredentialOp, CredentialReply};
 pub use error::{StartError, StrategyError};
-pub use outcome::{Authenticated, Denial, Field, FieldKind, Form, Outcome};
-pub use request::{Begin, Call, Resume, StoredCredential};
+pub use outcome::{Authenticated, Denial, Denied, Field, FieldKind, Form, Outcome, Redirect};
+pub use request::{
+    Begin, Call, ChangeSecret, Diagnose, Health, Logout, LogoutReply, Notice, NoticeReply, Refresh, Resume,
+    Step, StoredCredential, Via,
+};
 pub use settings::SettingsProblem;
 pub use strategy::{Answer, DynStrategy, Host, Operations, RandomSource, Started, Strategy, start};
 

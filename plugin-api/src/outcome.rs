@@ -1,6 +1,7 @@
 //! What a strategy answers.
 
 use crate::{Claims, Subject};
+use std::time::Duration;
 
 /// The answer to a step of a login.
 #[derive(Clone, Debug)]
@@ -8,10 +9,29 @@ use crate::{Claims, Subject};
 pub enum Outcome {
     /// Ask the person for these fields.
     Form(Form),
+    /// Send the person to a provider, and wait for them at [`Begin::resume_url`](crate::Begin).
+    Redirect(Redirect),
     /// The person is who they say.
     Authenticated(Box<Authenticated>),
     /// No. The gateway decides how much of the reason the person hears.
-    Denied(Denial),
+    Denied(Denied),
+}
+
+impl Outcome {
+    /// A no without a word to the person.
+    pub fn denied(reason: Denial) -> Self {
+        Self::Denied(Denied { reason, message: None })
+    }
+}
+
+/// Where a provider takes over.
+#[derive(Clone, Debug, Default)]
+pub struct Redirect {
+    /// The absolute URL that the browser is sent to.
+    pub url: String,
+    /// At most 4 KiB, opaque to the gateway, which keeps it sealed for ten minutes under
+    /// the login's one-time `state` and hands it to `resume` once.
+    pub flow: Vec<u8>,
 }
 
 /// A form to be filled in.
@@ -21,6 +41,9 @@ pub struct Form {
     pub fields: Vec<Field>,
     /// A sentence above them.
     pub message: Option<String>,
+    /// Not empty for a further step: what `resume` gets back with the filled-in form, as
+    /// in [`Redirect::flow`]. Empty for a first step, whose form comes to `begin`.
+    pub flow: Vec<u8>,
 }
 
 /// One field of a form.
@@ -44,6 +67,8 @@ pub enum FieldKind {
     Username,
     /// A secret (`autocomplete="current-password"`).
     Password,
+    /// A secret to be set (`autocomplete="new-password"`).
+    NewPassword,
     /// Anything else.
     Text,
 }
@@ -54,6 +79,7 @@ impl FieldKind {
         match self {
             Self::Username => "username",
             Self::Password => "password",
+            Self::NewPassword => "new-password",
             Self::Text => "text",
         }
     }
@@ -64,10 +90,53 @@ impl FieldKind {
 pub struct Authenticated {
     /// Who. A strategy that was handed a stored credential may name that one's subject only.
     pub subject: Subject,
-    /// What else it knows of them.
+    /// Within what the subject is unique for ever: the issuer, the token endpoint's origin,
+    /// the naming context. Empty: the strategy instance itself.
+    pub realm: String,
+    /// What else it knows of them. The gateway reads `name`, `preferred_username`, `email`,
+    /// `email_verified` (boolean), `display_name` and `groups` (array of text); policies
+    /// may read all of them. At most 16 KiB as JSON, nested at most 32 deep.
     pub claims: Claims,
+    /// How they proved it, in the words of RFC 8176 (`pwd`, `otp`, …).
+    pub methods: Vec<String>,
+    /// At most 16 KiB, opaque: the gateway seals it, keeps it with the session and hands
+    /// it to `refresh` and `logout`. For example a provider's tokens.
+    pub state: Vec<u8>,
+    /// When to call `refresh`. None: never.
+    pub refresh_after: Option<Duration>,
+    /// The provider's own name for this login, by which it may later end it.
+    pub provider_session: Option<String>,
     /// A new stored form of the same secret, when the old one's parameters are out of date.
     pub renewed_secret: Option<String>,
+    /// The longest that a session from this login may live, if shorter than ours.
+    pub session_max: Option<Duration>,
+}
+
+impl Authenticated {
+    /// A good login of `subject` of which nothing else is known.
+    pub fn of(subject: Subject) -> Self {
+        Self {
+            subject,
+            realm: String::new(),
+            claims: Claims::new(),
+            methods: Vec::new(),
+            state: Vec::new(),
+            refresh_after: None,
+            provider_session: None,
+            renewed_secret: None,
+            session_max: None,
+        }
+    }
+}
+
+/// A no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// Why not.
+    pub reason: Denial,
+    /// A sentence for the person. Only to be given once nothing is revealed by it: after
+    /// the right password, or in a provider's own words.
+    pub message: Option<String>,
 }
 
 /// Why not.
@@ -76,12 +145,16 @@ pub struct Authenticated {
 pub enum Denial {
     /// Unknown person or wrong secret: the two must not differ, in answer or in work.
     BadCredentials,
-    /// Known and right, but not allowed in.
+    /// Known and right, but not allowed in: disabled, expired, outside hours.
     NotAdmitted,
+    /// Known and right, but locked by the directory.
+    Locked,
+    /// The provider said no; `message` holds its `error` code.
+    ProviderRefused,
 }
 
 impl std::fmt::Debug for Authenticated {
-    // Without the renewed secret, and without claims, which are somebody's private data.
+    // Without the renewed secret and the state, and without claims, which are somebody's private data.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Authenticated").field("subject", &self.subject).finish_non_exhaustive()
     }

@@ -130,7 +130,7 @@ impl Ready {
             random: random.clone(),
         })
         .map_err(|error| Failed::Start(error.to_string()))?;
-        let host = Host { random: random.shared(), cores: config.server.threads };
+        let host = Host { random: random.shared(), now: clock.shared(), cores: config.server.threads };
         let registry = Registry::start(&config, host).await.map_err(Failed::Configuration)?;
         let listeners = Listeners::bind(&config.server.listen, config.server.threads)
             .map_err(|(at, why)| no_address(at, &why))?;

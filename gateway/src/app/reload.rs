@@ -87,7 +87,11 @@ impl InForce {
             tracing::warn!(place = %warning.place, help = warning.help.as_deref(), "{}", warning.message);
         }
         let pages = Arc::new(Pages::new(&config)?);
-        let host = Host { random: self.plane.random.shared(), cores: config.server.threads };
+        let host = Host {
+            random: self.plane.random.shared(),
+            now: self.plane.clock.shared(),
+            cores: config.server.threads,
+        };
         let registry = Registry::start(&config, host).await?;
         let mut snapshot = Snapshot::new(&config, &tls);
         snapshot.adopt(&self.plane.snapshot.load());

@@ -43,7 +43,11 @@ pub(super) fn run(arguments: &Check) -> Done {
 /// reason fails the check too, though `serve` would run without it.
 async fn start(config: &Config) -> Result<Vec<Problem>, Vec<Problem>> {
     let tls = Tls::load(config, &Clock::system())?;
-    let host = Host { random: Random::system().shared(), cores: config.server.threads };
+    let host = Host {
+        random: Random::system().shared(),
+        now: Clock::system().shared(),
+        cores: config.server.threads,
+    };
     let registry = progress::during("starting the strategies", Registry::start(config, host)).await?;
     Pages::new(config)?;
     let failed = registry.list().iter().filter_map(|one| {

@@ -34,7 +34,11 @@ pub(super) fn run(arguments: &Strategy) -> Done {
 
 /// Starts every strategy of the configuration, as `serve` would.
 pub(super) async fn start(config: &Config) -> Result<Registry, Failure> {
-    let host = Host { random: Random::system().shared(), cores: config.server.threads };
+    let host = Host {
+        random: Random::system().shared(),
+        now: Clock::system().shared(),
+        cores: config.server.threads,
+    };
     let starting = Registry::start(config, host);
     progress::during("starting the strategies", starting)
         .await

@@ -63,7 +63,7 @@ impl Gateway {
         let config = Arc::new(config);
         let (clock, random) = (Clock::manual(UnixMillis(1_700_000_000_000)), Random::system());
         let store = Store::open_temporary(random.clone(), clock.clone());
-        let host = Host { random: random.shared(), cores: 2 };
+        let host = Host { random: random.shared(), now: clock.shared(), cores: 2 };
         let sealer = store.sealer().unwrap();
         let tokens =
             Tokens::load(&store, &sealer, &config.token, &config.assertion, random.clone(), &clock).await;
@@ -86,8 +86,7 @@ impl Gateway {
     pub(crate) async fn add(&self, name: &str, strategy: &str) -> Uuid {
         let form = [("password".to_owned(), PASSWORD.to_owned())].into();
         let op = CredentialOp::Create { form, about: vec![] };
-        let call =
-            Call { request_id: "r".into(), strategy: strategy.into(), client_ip: [127, 0, 0, 1].into() };
+        let call = Call::new("r", strategy, [127, 0, 0, 1].into());
         let secret = self.control.registry.get(strategy).unwrap().credentials(call, op).await.unwrap().secret;
         let uuid = self.control.random.uuid();
         let account = NewAccount {

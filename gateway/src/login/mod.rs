@@ -102,14 +102,14 @@ async fn decide(
 ) -> Result<Decided, Problem> {
     let handed = who::credential(ask, strategy.id(), named).await?;
     let stored = handed.as_ref().map(who::Handed::to_strategy);
-    let begin = Begin { form: asked.form.clone(), credential: stored };
+    let begin = Begin { form: asked.form.clone(), credential: stored, ..Begin::default() };
     match strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, asked))? {
         Outcome::Authenticated(identity) => Ok(match admit(strategy.id(), handed, *identity) {
             Some(admitted) => Decided::Admitted(Box::new(admitted)),
             None => Decided::NotAdmitted,
         }),
         Outcome::Form(form) => Ok(Decided::Next(form)),
-        Outcome::Denied(Denial::NotAdmitted) => Ok(Decided::NotAdmitted),
+        Outcome::Denied(no) if no.reason == Denial::NotAdmitted => Ok(Decided::NotAdmitted),
         Outcome::Denied(_) => Ok(Decided::BadCredentials(named.reason(handed.is_some()))),
         // An outcome that this gateway does not know decides nothing.
         _ => Err(Code::StrategyUnavailable.into()),
@@ -133,11 +133,7 @@ fn audit_failure(ask: &Ask<'_>, strategy: &Instance, named: &Named, reason: &'st
 }
 
 fn call(ask: &Ask<'_>, strategy: &Instance) -> Call {
-    Call {
-        request_id: ask.request.request_id.clone(),
-        strategy: strategy.id().to_owned(),
-        client_ip: ask.request.client,
-    }
+    Call::new(ask.request.request_id.clone(), strategy.id(), ask.request.client)
 }
 
 fn undecided(error: CallError, asked: &Asked) -> Problem {
@@ -147,6 +143,7 @@ fn undecided(error: CallError, asked: &Asked) -> Problem {
             malformed(format!("{field}: must be text"))
         }
         CallError::BadRequest { field, message } => malformed(format!("{field}: {message}")),
+        CallError::ProviderInvalid => Code::ProviderInvalid.into(),
         CallError::Unavailable | CallError::Unsupported | CallError::Weak(_) => {
             Code::StrategyUnavailable.into()
         }

@@ -131,13 +131,9 @@ async fn a_login_that_finds_no_room_is_told_to_come_back_and_is_no_failure() {
         let strategy = strategy.clone();
         crowd.spawn(async move {
             loop {
-                let call = Call {
-                    request_id: "r".into(),
-                    strategy: "local".into(),
-                    client_ip: [127, 0, 0, 1].into(),
-                };
+                let call = Call::new("r", "local", [127, 0, 0, 1].into());
                 let form = [("password".to_owned(), "x".to_owned())].into();
-                let _ = strategy.begin(call, Begin { form, credential: None }).await;
+                let _ = strategy.begin(call, Begin { form, ..Begin::default() }).await;
                 tokio::task::yield_now().await;
             }
         });

@@ -37,7 +37,7 @@ fn form() -> Form {
             field("username", FieldKind::Username, "Name or e-mail"),
             field("password", FieldKind::Password, "Password"),
         ],
-        message: None,
+        ..Form::default()
     }
 }
 

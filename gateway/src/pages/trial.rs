@@ -55,5 +55,5 @@ impl Pages {
 fn form() -> Form {
     let field = |name: &str, kind| Field { name: name.into(), kind, label: name.into(), required: true };
     let fields = vec![field("username", FieldKind::Username), field("password", FieldKind::Password)];
-    Form { fields, message: Some("Hello".into()) }
+    Form { fields, message: Some("Hello".into()), ..Form::default() }
 }

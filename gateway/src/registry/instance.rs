@@ -2,7 +2,8 @@
 
 use super::runner::{CallError, Runner};
 use portcullis_plugin_api::{
-    Begin, Call, CredentialOp, CredentialReply, DynStrategy, Operations, Outcome, StoredCredential,
+    Begin, Call, ChangeSecret, CredentialOp, CredentialReply, Diagnose, DynStrategy, Logout, LogoutReply,
+    Notice, NoticeReply, Operations, Outcome, Refresh, Resume, Step, StoredCredential,
 };
 use std::sync::Arc;
 
@@ -125,6 +126,84 @@ impl Instance {
             })
             .await
     }
+
+    /// A further step of a login. Dropping the future cancels the call.
+    pub async fn resume(&self, call: Call, request: Resume) -> Result<Outcome, CallError> {
+        self.offers(self.0.operations.resume)?
+            .run(call, anything, move |strategy, call| {
+                Box::pin(async move { strategy.resume(&call, request).await })
+            })
+            .await
+    }
+
+    /// Looks again at somebody who signed in: the same subject, or nobody.
+    pub async fn refresh(&self, call: Call, request: Refresh) -> Result<Outcome, CallError> {
+        let subject = request.subject.clone();
+        let check = move |outcome: &Outcome| match outcome {
+            Outcome::Authenticated(who) if who.subject == subject => Ok(()),
+            Outcome::Denied(_) => Ok(()),
+            _ => Err("it answered a refresh with another subject, or with a further step"),
+        };
+        self.offers(self.0.operations.refresh)?
+            .run(call, check, move |strategy, call| {
+                Box::pin(async move { strategy.refresh(&call, request).await })
+            })
+            .await
+    }
+
+    /// Somebody signs out.
+    pub async fn logout(&self, call: Call, request: Logout) -> Result<LogoutReply, CallError> {
+        self.offers(self.0.operations.logout)?
+            .run(call, anything, move |strategy, call| {
+                Box::pin(async move { strategy.logout(&call, request).await })
+            })
+            .await
+    }
+
+    /// Verifies what a provider says of a logout there.
+    pub async fn notice(&self, call: Call, request: Notice) -> Result<NoticeReply, CallError> {
+        let check = |reply: &NoticeReply| match (&reply.subject, &reply.provider_session) {
+            (None, None) => Err("it verified a notice that names nobody"),
+            _ => Ok(()),
+        };
+        self.offers(self.0.operations.notice)?
+            .run(call, check, move |strategy, call| {
+                Box::pin(async move { strategy.notice(&call, request).await })
+            })
+            .await
+    }
+
+    /// Changes a secret of the same subject.
+    pub async fn change_secret(&self, call: Call, request: ChangeSecret) -> Result<Outcome, CallError> {
+        let subject = request.subject.clone();
+        let check = move |outcome: &Outcome| match outcome {
+            Outcome::Authenticated(who) if who.subject == subject => Ok(()),
+            Outcome::Denied(_) => Ok(()),
+            _ => Err("it answered a change with another subject, or with a further step"),
+        };
+        self.offers(self.0.operations.change_secret)?
+            .run(call, check, move |strategy, call| {
+                Box::pin(async move { strategy.change_secret(&call, request).await })
+            })
+            .await
+    }
+
+    /// Tries out, step by step, what a login needs.
+    pub async fn diagnose(&self, call: Call, request: Diagnose) -> Result<Vec<Step>, CallError> {
+        self.offers(self.0.operations.diagnose)?
+            .run(call, anything, move |strategy, call| {
+                Box::pin(async move { strategy.diagnose(&call, request).await })
+            })
+            .await
+    }
+
+    fn offers(&self, offered: bool) -> Result<&Runner, CallError> {
+        if offered { self.runner() } else { Err(CallError::Unsupported) }
+    }
+}
+
+fn anything<T>(_: &T) -> Result<(), &'static str> {
+    Ok(())
 }
 
 /// A strategy for which the gateway keeps credentials may authenticate the subject of the

@@ -6,7 +6,8 @@ use super::{
     health::{Change, Health, Sign},
 };
 use portcullis_plugin_api::{
-    Answer, Call, CredentialReply, DynStrategy, Outcome, StartError, Started, StrategyError,
+    Answer, Call, CredentialReply, DynStrategy, LogoutReply, NoticeReply, Outcome, StartError, Started, Step,
+    StrategyError,
 };
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{
@@ -26,6 +27,8 @@ pub enum CallError {
     Busy,
     /// It could not decide.
     Unavailable,
+    /// A provider answered it what it may not answer.
+    ProviderInvalid,
     /// The request's fields are of no use to it.
     BadRequest {
         /// The field at fault.
@@ -56,9 +59,22 @@ impl Telling for Outcome {
     }
 }
 
-impl Telling for CredentialReply {
+/// An answer of any of these kinds shows that the strategy works.
+macro_rules! good {
+    ($($answer:ty),*) => {$(
+        impl Telling for $answer {
+            fn sign(&self) -> Sign {
+                Sign::Good
+            }
+        }
+    )*};
+}
+good!(CredentialReply, LogoutReply, NoticeReply);
+
+/// A diagnosis may be asked of a broken strategy, and says so itself.
+impl Telling for Vec<Step> {
     fn sign(&self) -> Sign {
-        Sign::Good
+        Sign::None
     }
 }
 
@@ -126,7 +142,10 @@ impl Runner {
             StrategyError::WeakSecret(message) => CallError::Weak(message),
             error => {
                 tracing::warn!(strategy = %self.id, request_id, error = %error, "the strategy could not decide");
-                CallError::Unavailable
+                match error {
+                    StrategyError::ProviderInvalid(_) => CallError::ProviderInvalid,
+                    _ => CallError::Unavailable,
+                }
             }
         }
     }

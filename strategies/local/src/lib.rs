@@ -14,8 +14,8 @@ pub use hash::hash_password;
 use hash::{Checked, Hasher, Stored};
 use password::Password;
 use portcullis_plugin_api::{
-    Answer, Authenticated, Begin, Call, Claims, CredentialOp, CredentialReply, Denial, Field, FieldKind,
-    Form, Host, Object, Operations, Outcome, StartError, Strategy, StrategyError, workers::Workers,
+    Answer, Authenticated, Begin, Call, CredentialOp, CredentialReply, Denial, Field, FieldKind, Form, Host,
+    Object, Operations, Outcome, StartError, Strategy, StrategyError, workers::Workers,
 };
 use settings::Settings;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct Local {
 
 impl Strategy for Local {
     const KIND: &'static str = "local";
-    const OPERATIONS: Operations = Operations { credentials: true };
+    const OPERATIONS: Operations = Operations { credentials: true, ..Operations::NONE };
 
     async fn start(settings: Object, host: Host) -> Result<Self, StartError> {
         let settings = Settings::read(&settings).map_err(StartError::Settings)?;
@@ -49,7 +49,7 @@ impl Strategy for Local {
         let password = Password::of_form(request.form)?;
         let Some(credential) = request.credential else {
             self.hash(move |hasher| hasher.waste(&password)).await?;
-            return Ok(Outcome::Denied(Denial::BadCredentials));
+            return Ok(Outcome::denied(Denial::BadCredentials));
         };
         let stored = match Stored::read(&credential.secret) {
             Ok(stored) => stored,
@@ -60,11 +60,11 @@ impl Strategy for Local {
             }
         };
         match self.hash(move |hasher| hasher.check(&password, &stored)).await? {
-            Checked::Wrong => Ok(Outcome::Denied(Denial::BadCredentials)),
+            Checked::Wrong => Ok(Outcome::denied(Denial::BadCredentials)),
             Checked::Right { renewed } => Ok(Outcome::Authenticated(Box::new(Authenticated {
-                subject: credential.subject,
-                claims: Claims::new(),
+                methods: vec!["pwd".to_owned()],
                 renewed_secret: renewed,
+                ..Authenticated::of(credential.subject)
             }))),
         }
     }
@@ -114,6 +114,6 @@ fn form() -> Form {
             field("username", FieldKind::Username, "Name or e-mail address"),
             field("password", FieldKind::Password, "Password"),
         ],
-        message: None,
+        ..Form::default()
     }
 }

@@ -22,11 +22,11 @@ async fn with_cores(cores: usize) -> Local {
     let random = Arc::new(move |bytes: &mut [u8]| {
         bytes.iter_mut().for_each(|b| *b = next.fetch_add(1, Ordering::SeqCst))
     });
-    Local::start(Object::new(), Host { random, cores }).await.unwrap()
+    Local::start(Object::new(), Host { random, now: Arc::new(|| 0), cores }).await.unwrap()
 }
 
 fn call() -> Call {
-    Call { request_id: "r".into(), strategy: "local".into(), client_ip: Ipv4Addr::LOCALHOST.into() }
+    Call::new("r", "local", Ipv4Addr::LOCALHOST.into())
 }
 
 fn form(password: &str) -> BTreeMap<String, String> {
@@ -49,11 +49,11 @@ async fn login(local: &Local, password: &str, secret: Option<&str>) -> Answer<Ou
         subject: Subject::new("subject-of-alice").unwrap(),
         secret: secret.to_owned(),
     });
-    Strategy::begin(local, &call(), Begin { form: form(password), credential }).await
+    Strategy::begin(local, &call(), Begin { form: form(password), credential, ..Begin::default() }).await
 }
 
 fn is_denied(answer: &Answer<Outcome>) -> bool {
-    matches!(answer, Ok(Outcome::Denied(Denial::BadCredentials)))
+    matches!(answer, Ok(Outcome::Denied(no)) if no.reason == Denial::BadCredentials)
 }
 
 fn authenticated(answer: Answer<Outcome>) -> Authenticated {
@@ -134,7 +134,7 @@ async fn a_missing_empty_or_overlong_password_is_refused_before_any_hashing() {
     for form in forms {
         let subject = Subject::new("s").unwrap();
         let credential = Some(StoredCredential { subject, secret: secret.clone() });
-        let answer = Strategy::begin(&local, &call(), Begin { form, credential }).await;
+        let answer = Strategy::begin(&local, &call(), Begin { form, credential, ..Begin::default() }).await;
         assert!(matches!(&answer, Err(StrategyError::BadRequest { field, .. }) if field == "password"));
     }
     assert_eq!(local.workers.executed(), before);

@@ -90,11 +90,7 @@ pub(super) async fn credential(
     account: uuid::Uuid,
     op: CredentialOp,
 ) -> Result<NewCredential, Failure> {
-    let call = Call {
-        request_id: room.random.uuid().to_string(),
-        strategy: strategy.id().to_owned(),
-        client_ip: Ipv4Addr::LOCALHOST.into(),
-    };
+    let call = Call::new(room.random.uuid().to_string(), strategy.id(), Ipv4Addr::LOCALHOST.into());
     let reply = strategy.credentials(call, op).await.map_err(|error| refusal(strategy.id(), error))?;
     Ok(NewCredential {
         strategy: strategy.id().to_owned(),
@@ -115,6 +111,8 @@ fn refusal(id: &str, error: CallError) -> Failure {
         CallError::BadRequest { field, message } => format!("the {field} is not acceptable: {message}"),
         CallError::Unsupported => format!("the strategy `{id}` cannot do this"),
         CallError::Busy => format!("the strategy `{id}` is busy; try again"),
-        CallError::Unavailable => format!("the strategy `{id}` could not decide; nothing is changed"),
+        CallError::Unavailable | CallError::ProviderInvalid => {
+            format!("the strategy `{id}` could not decide; nothing is changed")
+        }
     })
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, advance};
 const KINDS: &[Kind] = &[Kind::of::<Odd>(), Kind::of::<Settled>()];
 
 fn host() -> Host {
-    Host { random: Arc::new(|bytes| bytes.fill(1)), cores: 1 }
+    Host { random: Arc::new(|bytes| bytes.fill(1)), now: Arc::new(|| 0), cores: 1 }
 }
 
 fn configured(id: &str, kind: &str, settings: serde_json::Value) -> Strategy {
@@ -43,7 +43,7 @@ async fn settled() -> Instance {
 }
 
 fn call() -> Call {
-    Call { request_id: "r".into(), strategy: "odd".into(), client_ip: Ipv4Addr::LOCALHOST.into() }
+    Call::new("r", "odd", Ipv4Addr::LOCALHOST.into())
 }
 
 fn subject(text: &str) -> Subject {
@@ -54,7 +54,7 @@ async fn ask(of: &Instance, what: &str, credential: Option<&str>) -> Result<Outc
     let credential =
         credential.map(|name| StoredCredential { subject: subject(name), secret: "secret".into() });
     let form = [("do".to_owned(), what.to_owned())].into();
-    of.begin(call(), Begin { form, credential }).await
+    of.begin(call(), Begin { form, credential, ..Begin::default() }).await
 }
 
 async fn fails(of: &Instance, what: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Two strategies that do what the form's field `do` tells them.
 
 use portcullis_plugin_api::{
-    Answer, Authenticated, Begin, Call, Claims, CredentialOp, CredentialReply, Denial, Form, Host, Object,
+    Answer, Authenticated, Begin, Call, CredentialOp, CredentialReply, Denial, Form, Host, Object,
     Operations, Outcome, SettingsProblem, StartError, Strategy, StrategyError, Subject,
 };
 use std::{cell::Cell, future::pending};
@@ -19,7 +19,7 @@ pub(super) struct Settled;
 
 impl Strategy for Odd {
     const KIND: &'static str = "odd";
-    const OPERATIONS: Operations = Operations { credentials: false };
+    const OPERATIONS: Operations = Operations::NONE;
 
     async fn start(settings: Object, _host: Host) -> Result<Self, StartError> {
         match settings.get("start").and_then(|how| how.as_str()) {
@@ -41,7 +41,7 @@ impl Strategy for Odd {
 
 impl Strategy for Settled {
     const KIND: &'static str = "settled";
-    const OPERATIONS: Operations = Operations { credentials: true };
+    const OPERATIONS: Operations = Operations { credentials: true, ..Operations::NONE };
 
     async fn start(_settings: Object, _host: Host) -> Result<Self, StartError> {
         Ok(Self)
@@ -63,17 +63,13 @@ async fn act(what: &str) -> Answer<Outcome> {
     BEGUN.with(|begun| begun.set(begun.get() + 1));
     match what {
         "form" => Ok(Outcome::Form(Form::default())),
-        "deny" => Ok(Outcome::Denied(Denial::BadCredentials)),
+        "deny" => Ok(Outcome::denied(Denial::BadCredentials)),
         "busy" => Err(StrategyError::Busy),
         "bad" => Err(StrategyError::BadRequest { field: "do".into(), message: "is bad".into() }),
         "unusable" => Err(StrategyError::UnusableCredential("of one account".into())),
         "fail" => Err(StrategyError::Failed("on purpose".into())),
         "panic" => panic!("on purpose"),
         "hang" => pending().await,
-        subject => Ok(Outcome::Authenticated(Box::new(Authenticated {
-            subject: Subject::new(subject).unwrap(),
-            claims: Claims::new(),
-            renewed_secret: None,
-        }))),
+        subject => Ok(Outcome::Authenticated(Box::new(Authenticated::of(Subject::new(subject).unwrap())))),
     }
 }

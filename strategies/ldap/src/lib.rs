@@ -1,0 +1,1 @@
+//! The login strategy `ldap`: names and passwords of a directory.

@@ -1,0 +1,1 @@
+//! The login strategy `oauth`: OpenID Connect and OAuth 2 providers.
