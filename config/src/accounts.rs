@@ -1,7 +1,9 @@
 //! `[accounts]`: names and fields of accounts.
 
 use crate::{
+    names::{is_admin, is_role},
     problem::Book,
+    rule,
     section::{Field, Section},
     strategies,
     tree::Table,
@@ -14,10 +16,25 @@ pub struct Accounts {
     pub identifiers: Vec<String>,
     /// The strategy whose accounts have bare names; default: the default strategy.
     pub bare_names: Option<String>,
+    /// Whether a first login by an external strategy makes an account.
+    pub provision: bool,
+    /// Whether such a login may join an account that exists.
+    pub link: Link,
+    /// The roles of an account that is made without an operator.
+    pub default_roles: Vec<String>,
+}
+
+/// How a first login by an external strategy comes to an account that exists already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Only when its owner asks for it.
+    Never,
+    /// Also by the same address, where both sides were vouched for.
+    VerifiedEmail,
 }
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] = &["bare_names", "identifiers"];
+pub(crate) const KEYS: &[&str] = &["bare_names", "identifiers", "provision", "link", "default_roles"];
 
 /// Fields of a login that mean something else.
 const RESERVED: &[&str] =
@@ -41,7 +58,37 @@ pub(crate) fn read(
             Some(field) => strategies::named(field, strategies, book),
             None => default.map(str::to_owned),
         },
+        provision: table.field("provision").and_then(|field| field.boolean(book)).unwrap_or(true),
+        link: table.field("link").and_then(|field| link(field, book)).unwrap_or(Link::Never),
+        default_roles: table
+            .field("default_roles")
+            .and_then(|field| default_roles(field, book))
+            .unwrap_or_default(),
     }
+}
+
+/// `link`, here and of a strategy.
+pub(crate) fn link(field: Field<'_>, book: &mut Book<'_>) -> Option<Link> {
+    field.one_of(&[("never", Link::Never), ("verified-email", Link::VerifiedEmail)], book)
+}
+
+/// `default_roles`, here and of a strategy. Whoever comes in gets them, so `admin` is none.
+pub(crate) fn default_roles(field: Field<'_>, book: &mut Book<'_>) -> Option<Vec<String>> {
+    let given = field.texts(book)?;
+    for role in &given {
+        let shown = role.text.escape_debug();
+        if !is_role(&role.text) {
+            book.refuse_with(
+                &role.at,
+                format!("{} is not a role: \"{shown}\"", field.label()),
+                rule::ROLE_SHAPE,
+            );
+        } else if is_admin(&role.text) {
+            let message = format!("{} cannot hold \"{shown}\": everybody would have it", field.label());
+            book.refuse_with(&role.at, message, "give it to single people: portcullis user roles NAME admin");
+        }
+    }
+    Some(given.into_iter().map(|role| role.text).collect())
 }
 
 fn identifiers(field: Field<'_>, book: &mut Book<'_>) -> Option<Vec<String>> {

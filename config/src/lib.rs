@@ -11,6 +11,7 @@
 mod accounts;
 mod address;
 mod admin;
+mod admission;
 mod algorithm;
 mod appearance;
 mod assertion;
@@ -49,8 +50,9 @@ mod unbuilt;
 mod unwise;
 mod upstreams;
 
-pub use accounts::Accounts;
+pub use accounts::{Accounts, Link};
 pub use admin::Admin;
+pub use admission::{Admission, Admit, RoleMapping};
 pub use algorithm::Algorithm;
 pub use appearance::{Logo, Template};
 pub use assertion::Assertion;

@@ -182,12 +182,15 @@ fn check_tables(root: &Table, book: &mut Book<'_>) {
 
 fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<'_>) -> Config {
     let server = server::read(root, around, book);
-    let (strategies, settings_places) = strategies::read(root, book);
-    let login = login::read(root, &strategies, around, book);
+    let read = strategies::read(root, book);
+    let strategies = &read.strategies;
+    let login = login::read(root, strategies, around, book);
     let upstreams = upstreams::read(root, book);
     let endpoints = endpoints::read(root, book);
     let ids: Vec<&str> = strategies.iter().map(|strategy| strategy.id.as_str()).collect();
     let routes = routes::read(root, &upstreams, &ids, &endpoints, book);
+    let accounts = accounts::read(root, strategies, login.default.as_deref(), book);
+    let (strategies, settings_places) = read.over(&accounts);
     let (identity_headers, strip_headers) = identity_headers::read(root, book);
     let assertion = assertion::read(root, book);
     identity_headers::check_assertion(root, &assertion.header, &identity_headers, book);
@@ -209,11 +212,11 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
         store: store::read(root, around, book),
         session: session::read(root, book),
         token: token::read(root, &server.public_url, around, book),
-        accounts: accounts::read(root, &strategies, login.default.as_deref(), book),
         lockout: lockout::read(root, book),
         limits: limits::read(root, book),
         log: log::read(root, book),
         server,
+        accounts,
         endpoints,
         login,
         strategies,

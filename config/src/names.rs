@@ -1,6 +1,8 @@
 //! The alphabets of the contract: ids, tokens of HTTP, roles, and header names with those
 //! that no table may name. What may not come in: which table uses which.
 
+use unicode_normalization::UnicodeNormalization;
+
 /// What an id looks like, for messages.
 pub(crate) const ID_SHAPE: &str =
     "an id is 1 to 32 of a-z, 0-9 and `-`, and begins with a letter (contract: `[a-z][a-z0-9-]{0,31}`)";
@@ -20,6 +22,13 @@ pub(crate) fn is_token(text: &str) -> bool {
 /// No comma or control character and at most 128 bytes (contract section 1).
 pub(crate) fn is_role(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= 128 && !text.contains(',') && !text.contains(char::is_control)
+}
+
+/// Whether a role is `admin`, however it is spelt (contract section 1): such a role comes
+/// from an operator alone.
+pub(crate) fn is_admin(text: &str) -> bool {
+    let plain: String = text.nfkc().collect();
+    plain.trim().to_lowercase() == "admin"
 }
 
 /// Headers whose meaning is the connection's, the framing's or the gateway's own. An

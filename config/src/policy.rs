@@ -50,6 +50,16 @@ pub(crate) fn read(field: Field<'_>, strategies: &[&str], book: &mut Book<'_>) -
         let public = field.one_of(&[("public", true), ("signed-in", false)], book)?;
         return Some(if public { Policy::Public } else { Policy::SignedIn });
     }
+    table(field, strategies, "\"signed-in\"", book).map(Policy::Rules)
+}
+
+/// Reads a policy table; `all_of_them` is the word that stands for everybody in its place.
+pub(crate) fn table(
+    field: Field<'_>,
+    strategies: &[&str],
+    all_of_them: &str,
+    book: &mut Book<'_>,
+) -> Option<Rules> {
     let before = book.count();
     let table = Section::of(field.node(), field.label(), "policy", KEYS, book)?;
     let mut list = |key| match table.field(key) {
@@ -59,7 +69,7 @@ pub(crate) fn read(field: Field<'_>, strategies: &[&str], book: &mut Book<'_>) -
     let (any, all, none) = (list("any"), list("all"), list("none"));
     let rules = Rules {
         anonymous: table.field("anonymous").and_then(|f| f.boolean(book)).unwrap_or(false),
-        roles: table.field("roles").and_then(|f| roles(f, book)).unwrap_or_default(),
+        roles: table.field("roles").and_then(|f| roles(f, all_of_them, book)).unwrap_or_default(),
         any,
         all,
         none,
@@ -68,13 +78,13 @@ pub(crate) fn read(field: Field<'_>, strategies: &[&str], book: &mut Book<'_>) -
     if !says_something && book.count() == before {
         let message = format!("{} says nothing", field.label());
         let help = match rules.anonymous {
-            true => "write \"public\", or rules of ip and method beside anonymous",
-            false => "write { roles = [\"staff\"] } or \"signed-in\"",
+            true => "write \"public\", or rules of ip and method beside anonymous".to_owned(),
+            false => format!("write {{ roles = [\"staff\"] }} or {all_of_them}"),
         };
         book.refuse_with(field.at(), message, help);
     }
     check_anonymous(&table, &rules, book);
-    (book.count() == before).then_some(Policy::Rules(rules))
+    (book.count() == before).then_some(rules)
 }
 
 /// Where nobody need be signed in, nothing may be asked of who is.
@@ -91,11 +101,11 @@ fn check_anonymous(table: &Section<'_>, rules: &Rules, book: &mut Book<'_>) {
     }
 }
 
-fn roles(field: Field<'_>, book: &mut Book<'_>) -> Option<Vec<String>> {
+fn roles(field: Field<'_>, all_of_them: &str, book: &mut Book<'_>) -> Option<Vec<String>> {
     let given = field.texts(book)?;
     if given.is_empty() {
         let message = format!("{} must not be empty: nobody would pass", field.label());
-        book.refuse_with(field.at(), message, "write { roles = [\"staff\"] } or \"signed-in\"");
+        book.refuse_with(field.at(), message, format!("write {{ roles = [\"staff\"] }} or {all_of_them}"));
     }
     let mut names: Vec<String> = Vec::new();
     for entry in given {

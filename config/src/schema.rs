@@ -29,14 +29,22 @@ enum Shape {
     Secret,
     Words(&'static [&'static str]),
     Policy,
+    Admit,
+    Mappings,
     HeadersOrFalse,
 }
+
+const LINK: &[&str] = &["never", "verified-email"];
 
 const SHAPES: &[(&str, &str, Shape)] = &[
     ("", "include", Shape::TextOrTexts),
     ("server", "listen", Shape::TextOrTexts),
     ("store", "key", Shape::Secret),
     ("session", "same_site", Shape::Words(&["lax", "strict"])),
+    ("accounts", "link", Shape::Words(LINK)),
+    ("strategies", "admit", Shape::Admit),
+    ("strategies", "roles", Shape::Mappings),
+    ("strategies", "link", Shape::Words(LINK)),
     ("routes", "policy", Shape::Policy),
     ("routes", "identity_headers", Shape::HeadersOrFalse),
     ("routes", "assertion", Shape::Words(&["header", "authorization", "off"])),
@@ -129,6 +137,11 @@ fn shape(name: &str, key: &str, example: Option<&Json>) -> Json {
             Shape::Secret => secret(),
             Shape::Words(words) => json!({ "enum": words }),
             Shape::Policy => json!({ "anyOf": [{ "enum": ["signed-in", "public"] }, policy_table()] }),
+            Shape::Admit => json!({ "anyOf": [{ "enum": ["anyone"] }, policy_table()] }),
+            Shape::Mappings => json!({
+                "type": "object",
+                "additionalProperties": { "anyOf": [text(), texts()] },
+            }),
             Shape::HeadersOrFalse => json!({ "anyOf": [
                 { "enum": [false] },
                 { "type": "object", "additionalProperties": text() },

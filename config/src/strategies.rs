@@ -2,13 +2,14 @@
 //! strategy checks them, and says by path what is wrong.
 
 use crate::{
+    accounts::Accounts,
+    admission::{self, Admission},
     excerpt::Excerpt,
     names::{ID_SHAPE, is_id},
     nearest,
     problem::{At, Book},
     section::{Field, Section},
     tree::{self, Entry, Table},
-    unbuilt,
 };
 use portcullis_plugin_api::Object;
 use std::collections::BTreeMap;
@@ -26,30 +27,72 @@ pub struct Strategy {
     pub required: bool,
     /// The kind's own keys.
     pub settings: Object,
+    /// What the gateway asks of its logins; none for a kind whose people are kept here.
+    pub admission: Option<Admission>,
 }
 
 /// The keys that are the gateway's own.
-pub(crate) const KEYS: &[&str] = &["kind", "title", "required"];
+pub(crate) const KEYS: &[&str] = &[
+    "kind",
+    "title",
+    "required",
+    "admit",
+    "roles",
+    "groups_as_roles",
+    "trust_email",
+    "provision",
+    "link",
+    "default_roles",
+];
 
 /// The kinds that are built in.
-const KINDS: &[&str] = &["local"];
+const KINDS: &[&str] = &["local", "oauth", "ldap"];
+
+/// The kind whose people are the gateway's own.
+const LOCAL: &str = "local";
 
 /// Where each setting of each strategy was written: id, then the path inside its table.
 pub(crate) type Places = BTreeMap<Vec<String>, (String, Option<Excerpt>)>;
 
-/// Reads all strategies, in the order of the file.
-pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> (Vec<Strategy>, Places) {
+/// What the strategies of a file come to.
+pub(crate) struct Read {
+    /// In the order of the file.
+    pub(crate) strategies: Vec<Strategy>,
+    pub(crate) places: Places,
+    admissions: Vec<Option<admission::Written>>,
+}
+
+impl Read {
+    /// All of them, once `[accounts]` is known.
+    pub(crate) fn over(self, accounts: &Accounts) -> (Vec<Strategy>, Places) {
+        let with = |(mut strategy, written): (Strategy, Option<admission::Written>)| {
+            strategy.admission = written.map(|written| written.over(accounts));
+            strategy
+        };
+        (self.strategies.into_iter().zip(self.admissions).map(with).collect(), self.places)
+    }
+}
+
+/// Reads all strategies.
+pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Read {
     let mut places = Places::new();
     let Some(all) =
         root.get("strategies").and_then(|e| Section::unchecked(&e.node, "[strategies]".into(), book))
     else {
-        return (Vec::new(), places);
+        return Read { strategies: Vec::new(), places, admissions: Vec::new() };
     };
-    let read = all.entries().iter().filter_map(|entry| strategy(entry, &mut places, book)).collect();
-    (read, places)
+    let ids: Vec<&str> = all.entries().iter().map(|entry| entry.key.as_str()).collect();
+    let read = all.entries().iter().filter_map(|entry| strategy(entry, &ids, &mut places, book));
+    let (strategies, admissions) = read.unzip();
+    Read { strategies, places, admissions }
 }
 
-fn strategy(entry: &Entry, places: &mut Places, book: &mut Book<'_>) -> Option<Strategy> {
+fn strategy(
+    entry: &Entry,
+    ids: &[&str],
+    places: &mut Places,
+    book: &mut Book<'_>,
+) -> Option<(Strategy, Option<admission::Written>)> {
     let id = entry.key.clone();
     let name = format!("[strategies.{}]", id.escape_debug());
     if !is_id(&id) {
@@ -70,23 +113,26 @@ fn strategy(entry: &Entry, places: &mut Places, book: &mut Book<'_>) -> Option<S
         settings.insert(own.key.clone(), tree::json(&own.node, &path, &mut found));
     }
     places.extend(found.into_iter().map(|(path, at)| (path, (book.place(&at), book.excerpt(&at)))));
+    let admission = if kind == LOCAL {
+        let theirs = |own: &&Entry| admission::KEYS.contains(&own.key.as_str());
+        table.entries().iter().filter(theirs).for_each(|own| admission::refuse(&table, &kind, own, book));
+        None
+    } else {
+        admission::read(&table, &entry.at, &kind, ids, book)
+    };
     let title = table.field("title").and_then(|field| field.text(book));
     let required = table.field("required").and_then(|field| field.boolean(book)).unwrap_or(false);
-    Some(Strategy { title: title.unwrap_or_else(|| with_capital(&id)), id, kind, required, settings })
+    let title = title.unwrap_or_else(|| with_capital(&id));
+    Some((Strategy { title, id, kind, required, settings, admission: None }, admission))
 }
 
 fn kind(field: Field<'_>, book: &mut Book<'_>) -> Option<String> {
     let kind = field.text(book)?;
-    let later = unbuilt::values("strategies", "kind");
     if KINDS.contains(&kind.as_str()) {
         return Some(kind);
     }
     let written = format!("{} = \"{}\"", field.label(), kind.escape_debug());
-    if later.contains(&kind.as_str()) {
-        book.refuse(field.at(), unbuilt::line(&written));
-    } else {
-        book.refuse_with(field.at(), format!("{written} is unknown"), nearest::help(&kind, KINDS, later));
-    }
+    book.refuse_with(field.at(), format!("{written} is unknown"), nearest::help(&kind, KINDS, &[]));
     None
 }
 

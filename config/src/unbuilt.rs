@@ -9,24 +9,10 @@ const TABLES: &[(&str, &str)] = &[("mail", "[mail]"), ("plugins", "[plugins]"), 
 const KEYS: &[(&str, &[&str])] = &[
     ("admin", &["api"]),
     ("token", &["trusted", "refresh_lifetime", "refresh_idle", "refresh_grace"]),
-    (
-        "accounts",
-        &[
-            "registration",
-            "verify_email",
-            "reveal_taken",
-            "provision",
-            "link",
-            "default_roles",
-            "recovery_lifetime",
-        ],
-    ),
+    ("accounts", &["registration", "verify_email", "reveal_taken", "recovery_lifetime"]),
     ("lockout", &["account_failures"]),
     ("upstreams", &["tls", "http2"]),
 ];
-
-/// Values of keys that do exist.
-const VALUES: &[(&str, &str, &[&str])] = &[("strategies", "kind", &["oauth", "ldap"])];
 
 /// How a whole table that is not built yet is written, `[mail]`.
 pub(crate) fn table(name: &str) -> Option<&'static str> {
@@ -41,11 +27,6 @@ pub(crate) fn tables() -> impl Iterator<Item = &'static str> {
 /// The keys of a table that are not built yet.
 pub(crate) fn keys(table: &str) -> &'static [&'static str] {
     KEYS.iter().find(|(known, _)| *known == table).map_or(&[], |(_, keys)| keys)
-}
-
-/// The values of a key that are not built yet.
-pub(crate) fn values(table: &str, key: &str) -> &'static [&'static str] {
-    VALUES.iter().find(|(t, k, _)| *t == table && *k == key).map_or(&[], |(_, _, values)| values)
 }
 
 /// The one line.

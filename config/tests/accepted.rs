@@ -1,6 +1,6 @@
 //! What is right and how it is resolved: routes, endpoints, addresses, policies.
 
-use portcullis_config::{AssertionMode, Config, Policy, RoutePath, Rules, SameSite, parse};
+use portcullis_config::{Admit, AssertionMode, Config, Link, Policy, RoutePath, Rules, SameSite, parse};
 use std::path::Path;
 
 const UPSTREAM: &str = "[upstreams.api]\nurls = [\"http://API.internal\"]\n";
@@ -140,4 +140,43 @@ fn strip_alone_adds_to_the_default_headers_and_a_table_replaces_them() {
     let table = config("[identity_headers]\nX-User = \"name\"\n");
     assert_eq!(table.identity_headers.len(), 1);
     assert!(config("[identity_headers]\n").identity_headers.is_empty());
+}
+
+#[test]
+fn a_strategy_that_vouches_from_outside_says_whom_it_lets_in_and_what_groups_bring() {
+    let text = r#"
+[accounts]
+default_roles = ["guest"]
+link = "verified-email"
+[strategies.corp]
+kind = "ldap"
+url = "ldaps://ldap.example.com"
+roles = { "Domain Admins" = "admin", "team-*" = ["staff", "dev"] }
+[strategies.google]
+kind = "oauth"
+admit = { any = [{ claim = "hd", is = "example.com" }] }
+provision = false
+link = "never"
+trust_email = true
+default_roles = []
+"#;
+    let config = parse(text, Path::new("p"), &[]).unwrap();
+    let corp = config.strategies[0].admission.as_ref().unwrap();
+    assert_eq!((&corp.admit, corp.provision, corp.link), (&Admit::Anyone, true, Link::VerifiedEmail));
+    assert_eq!((corp.trust_email, &corp.default_roles[..]), (None, &["guest".to_owned()][..]));
+    assert_eq!(corp.roles[0].roles, ["admin"]);
+    let team = &corp.roles[1];
+    assert_eq!(
+        (team.group.as_str(), team.prefix, &team.roles[..]),
+        ("team-", true, &["staff".into(), "dev".into()][..])
+    );
+    assert_eq!(
+        config.strategies[0].settings.keys().collect::<Vec<_>>(),
+        ["url"],
+        "the rest is the gateway's own"
+    );
+    let google = config.strategies[1].admission.as_ref().unwrap();
+    assert!(matches!(&google.admit, Admit::Rules(rules) if rules.any.len() == 1));
+    assert_eq!((google.provision, google.link, google.trust_email), (false, Link::Never, Some(true)));
+    assert!(google.default_roles.is_empty());
 }

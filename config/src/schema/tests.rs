@@ -67,6 +67,9 @@ fn file(table: &str, line: &str) -> String {
     };
     let upstream = "[upstreams.api]\nurls = [\"http://127.0.0.1:3000\"]\n";
     match table {
+        "strategies" if crate::admission::KEYS.contains(&key) => {
+            with("[strategies.corp]", &["kind = \"oauth\"", "admit = \"anyone\""])
+        }
         "strategies" => with("[strategies.local]", &["kind = \"local\""]),
         "upstreams" => with("[upstreams.api]", &["urls = [\"http://127.0.0.1:3000\"]"]),
         "routes" => upstream.to_owned() + &with("[[routes]]", &["path = \"/*\"", "upstream = \"api\""]),

@@ -17,7 +17,14 @@ fn host() -> Host {
 
 fn configured(id: &str, kind: &str, settings: serde_json::Value) -> Strategy {
     let serde_json::Value::Object(settings) = settings else { panic!("a table") };
-    Strategy { id: id.into(), kind: kind.into(), title: "Title".into(), required: false, settings }
+    Strategy {
+        id: id.into(),
+        kind: kind.into(),
+        title: "Title".into(),
+        required: false,
+        settings,
+        admission: None,
+    }
 }
 
 fn place(strategy: &Strategy, problem: SettingsProblem) -> Problem {
