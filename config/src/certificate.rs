@@ -3,7 +3,7 @@
 
 use crate::{
     load::Surroundings,
-    problem::Book,
+    problem::{At, Book},
     section::{Field, Section},
     tree::{Node, Value},
 };
@@ -45,14 +45,26 @@ fn certificate(
     book: &mut Book<'_>,
 ) -> Option<Certificate> {
     let table = Section::of(node, label, "certificate", KEYS, book)?;
+    pair(&table, &node.at, "server", around, book)
+}
+
+/// `certificate` and `key` of a table that may have other keys too; `whose` names them in
+/// the example of a message.
+pub(crate) fn pair(
+    table: &Section<'_>,
+    at: &At,
+    whose: &str,
+    around: &Surroundings<'_>,
+    book: &mut Book<'_>,
+) -> Option<Certificate> {
     let mut path = |key| match table.field(key) {
-        Some(field) => Some(around.folder.join(field.text(book)?)),
+        Some(field) => Some(around.folder_at(field.at()).join(field.text(book)?)),
         None => {
-            let help = "write { certificate = \"server.pem\", key = \"server.key\" }";
-            book.refuse_with(&node.at, format!("{} has no {key}", table.name), help);
+            let help = format!("write {{ certificate = \"{whose}.pem\", key = \"{whose}.key\" }}");
+            book.refuse_with(at, format!("{} has no {key}", table.name), help);
             None
         }
     };
     let (certificate, key) = (path("certificate"), path("key"));
-    Some(Certificate { certificate: certificate?, key: key?, place: book.place(&node.at) })
+    Some(Certificate { certificate: certificate?, key: key?, place: book.place(at) })
 }

@@ -48,6 +48,7 @@ mod token;
 mod tree;
 mod unbuilt;
 mod unwise;
+mod upstream_tls;
 mod upstreams;
 
 pub use accounts::{Accounts, Link};
@@ -76,7 +77,8 @@ pub use session::{SameSite, Session};
 pub use store::{Store, StoreKey};
 pub use strategies::Strategy;
 pub use token::Token;
-pub use upstreams::{Health, Upstream};
+pub use upstream_tls::{CaFile, UpstreamTls};
+pub use upstreams::{Health, Upstream, Url};
 
 use portcullis_plugin_api::SettingsProblem;
 use std::path::PathBuf;

@@ -185,7 +185,7 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
     let read = strategies::read(root, book);
     let strategies = &read.strategies;
     let login = login::read(root, strategies, around, book);
-    let upstreams = upstreams::read(root, book);
+    let upstreams = upstreams::read(root, around, book);
     let endpoints = endpoints::read(root, book);
     let ids: Vec<&str> = strategies.iter().map(|strategy| strategy.id.as_str()).collect();
     let routes = routes::read(root, &upstreams, &ids, &endpoints, book);

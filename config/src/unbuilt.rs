@@ -11,7 +11,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("token", &["trusted", "refresh_lifetime", "refresh_idle", "refresh_grace"]),
     ("accounts", &["registration", "verify_email", "reveal_taken", "recovery_lifetime"]),
     ("lockout", &["account_failures"]),
-    ("upstreams", &["tls", "http2"]),
+    ("upstreams", &["http2"]),
 ];
 
 /// How a whole table that is not built yet is written, `[mail]`.

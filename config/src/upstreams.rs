@@ -2,11 +2,13 @@
 
 use crate::{
     address::Origin,
+    load::Surroundings,
     names::{ID_SHAPE, is_id},
     problem::Book,
     section::{ANY, Field, Section},
     tree::{Entry, Table},
-    unbuilt, unwise,
+    unwise,
+    upstream_tls::{self, UpstreamTls},
 };
 use std::time::Duration;
 
@@ -15,9 +17,10 @@ use std::time::Duration;
 pub struct Upstream {
     /// Its name.
     pub id: String,
-    /// Where it is: host (name or address, IPv6 without brackets) and port, over plain http.
-    /// At least one.
-    pub urls: Vec<(String, u16)>,
+    /// Where it is. At least one.
+    pub urls: Vec<Url>,
+    /// How certificates of those that are https are checked.
+    pub tls: UpstreamTls,
     /// To establish a connection.
     pub connect_timeout: Duration,
     /// To the first byte of the answer.
@@ -28,6 +31,17 @@ pub struct Upstream {
     pub preserve_host: bool,
     /// How each of its servers is asked whether it is well.
     pub health: Option<Health>,
+}
+
+/// Where one server of an upstream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// Whether it is reached over TLS.
+    pub https: bool,
+    /// A name or an address, IPv6 without brackets.
+    pub host: String,
+    /// Given, or the scheme's own.
+    pub port: u16,
 }
 
 /// `health = { path, interval }`
@@ -44,16 +58,16 @@ const MOST: usize = 64;
 
 /// The keys of the table.
 pub(crate) const KEYS: &[&str] =
-    &["urls", "connect_timeout", "response_timeout", "idle_timeout", "preserve_host", "health"];
+    &["urls", "tls", "connect_timeout", "response_timeout", "idle_timeout", "preserve_host", "health"];
 
 /// Reads all upstreams, in the order of the file.
-pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Vec<Upstream> {
+pub(crate) fn read(root: &Table, around: &Surroundings<'_>, book: &mut Book<'_>) -> Vec<Upstream> {
     let all = root.get("upstreams").and_then(|e| Section::unchecked(&e.node, "[upstreams]".into(), book));
     let entries = all.map_or(&[][..], |all| all.entries());
-    entries.iter().filter_map(|entry| upstream(entry, book)).collect()
+    entries.iter().filter_map(|entry| upstream(entry, around, book)).collect()
 }
 
-fn upstream(entry: &Entry, book: &mut Book<'_>) -> Option<Upstream> {
+fn upstream(entry: &Entry, around: &Surroundings<'_>, book: &mut Book<'_>) -> Option<Upstream> {
     let name = format!("[upstreams.{}]", entry.key.escape_debug());
     if !is_id(&entry.key) {
         book.refuse_with(&entry.at, format!("{name} has no valid id"), ID_SHAPE);
@@ -70,6 +84,8 @@ fn upstream(entry: &Entry, book: &mut Book<'_>) -> Option<Upstream> {
             Vec::new()
         }
     };
+    let any_https = urls.iter().any(|url| url.https);
+    let tls = table.field("tls").and_then(|field| upstream_tls::read(field, any_https, around, book));
     let health = table.field("health").and_then(|field| health(field, book));
     let mut time = |key, seconds| {
         let given = table.field(key).and_then(|field| field.duration(ANY, book));
@@ -78,6 +94,7 @@ fn upstream(entry: &Entry, book: &mut Book<'_>) -> Option<Upstream> {
     Some(Upstream {
         id: entry.key.clone(),
         urls,
+        tls: tls.unwrap_or_default(),
         connect_timeout: time("connect_timeout", 5),
         response_timeout: time("response_timeout", 60),
         idle_timeout: time("idle_timeout", 300),
@@ -106,7 +123,7 @@ fn health(field: Field<'_>, book: &mut Book<'_>) -> Option<Health> {
     Some(Health { path: text, interval })
 }
 
-fn urls(field: Field<'_>, name: &str, book: &mut Book<'_>) -> Option<Vec<(String, u16)>> {
+fn urls(field: Field<'_>, name: &str, book: &mut Book<'_>) -> Option<Vec<Url>> {
     let given = field.texts(book)?;
     if given.is_empty() {
         let message = format!("{} must name at least one origin", field.label());
@@ -118,13 +135,10 @@ fn urls(field: Field<'_>, name: &str, book: &mut Book<'_>) -> Option<Vec<(String
     let mut urls = Vec::new();
     for entry in given {
         match Origin::read(&entry.text) {
-            Ok(origin) if origin.https => {
-                book.refuse(&entry.at, unbuilt::line(&format!("{} = [\"https://…\"]", field.label())));
-            }
             Ok(origin) => {
                 unwise::upstream(&field.label(), &origin, &entry.at, book);
                 let host = origin.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-                let url = (host, origin.port);
+                let url = Url { https: origin.https, host, port: origin.port };
                 if urls.contains(&url) {
                     let message = format!("{} names \"{}\" twice", field.label(), shown(&entry.text));
                     book.refuse(&entry.at, message);

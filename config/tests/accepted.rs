@@ -1,6 +1,6 @@
 //! What is right and how it is resolved: routes, endpoints, addresses, policies.
 
-use portcullis_config::{Admit, AssertionMode, Config, Link, Policy, RoutePath, Rules, SameSite, parse};
+use portcullis_config::{Admit, AssertionMode, Config, Link, Policy, RoutePath, Rules, SameSite, Url, parse};
 use std::path::Path;
 
 const UPSTREAM: &str = "[upstreams.api]\nurls = [\"http://API.internal\"]\n";
@@ -82,7 +82,7 @@ fn every_key_of_a_route_is_resolved() {
     assert_eq!((&second.policy, second.forward_authorization), (&Policy::Public, true));
     assert_eq!(second.identity_headers.as_ref().unwrap()["X-Team"], "app.team.name");
     assert_eq!(third.path, RoutePath::Exact("/a%2Fb".into()));
-    assert_eq!(config.upstreams[0].urls, [("api.internal".to_owned(), 80)]);
+    assert_eq!(config.upstreams[0].urls, [Url { https: false, host: "api.internal".into(), port: 80 }]);
 }
 
 #[test]

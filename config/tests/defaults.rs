@@ -1,7 +1,7 @@
 //! What holds when a key is not given, as contract section 3 states it, and the examples.
 
 use portcullis_config::{
-    Algorithm, AssertionMode, Config, Level, Policy, RoutePath, SameSite, StoreKey, load, parse,
+    Algorithm, AssertionMode, Config, Level, Policy, RoutePath, SameSite, StoreKey, Url, load, parse,
 };
 use std::{path::Path, time::Duration};
 
@@ -61,10 +61,10 @@ fn seven_lines_are_enough_and_everything_else_has_the_default_of_the_contract() 
 fn upstreams_routes_headers_and_limits_have_the_defaults_of_the_contract() {
     let config = example("quickstart.toml");
     let upstream = &config.upstreams[0];
-    assert_eq!(upstream.urls, [("127.0.0.1".to_owned(), 3000)]);
+    assert_eq!(upstream.urls, [Url { https: false, host: "127.0.0.1".into(), port: 3000 }]);
     assert_eq!((upstream.connect_timeout, upstream.response_timeout), (seconds(5), seconds(60)));
     assert_eq!((upstream.idle_timeout, upstream.preserve_host), (seconds(300), true));
-    assert_eq!(upstream.health, None);
+    assert_eq!((&upstream.health, &upstream.tls), (&None, &Default::default()));
 
     let route = &config.routes[0];
     assert_eq!((route.id.as_str(), &route.path), ("/*", &RoutePath::Prefix(String::new())));

@@ -1,6 +1,6 @@
 //! Variables over the file, secrets, and the places of a strategy's settings.
 
-use portcullis_config::{Config, Problem, StoreKey, load, parse};
+use portcullis_config::{Config, Problem, StoreKey, Url, load, parse};
 use portcullis_plugin_api::SettingsProblem;
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
@@ -50,7 +50,7 @@ fn a_variable_overrides_the_file_as_text_where_a_string_fits_and_as_toml_elsewhe
         r#"{"claims":{"name":"nick"},"min_length":12}"#
     );
     assert_eq!(config.upstreams[0].id, "api-2");
-    assert_eq!(config.upstreams[0].urls, [("::1".to_owned(), 3000)]);
+    assert_eq!(config.upstreams[0].urls, [Url { https: false, host: "::1".into(), port: 3000 }]);
     assert_eq!(config.identity_headers.len(), 1);
 
     let list = with("", &[("PORTCULLIS_SERVER__LISTEN", "[\"127.0.0.1:1\", \"127.0.0.1:2\"]")]).unwrap();

@@ -6,10 +6,10 @@ use crate::{
         identity_headers::{HeaderSet, Protected},
         policy::Policy,
         route::RouteTable,
-        upstream::Server,
+        upstream::{Place, Secure, Server},
     },
     sessions::CookieNames,
-    tls::{ServerTls, Tls},
+    tls::{ClientTls, ServerTls, Tls},
 };
 use ipnet::IpNet;
 use portcullis_config::{self as config, Config};
@@ -113,7 +113,8 @@ impl Snapshot {
         let mut hosts: HashSet<String> = config.server.hosts.iter().cloned().collect();
         hosts.insert(config.server.public_url.host.clone());
         hosts.extend(config.routes.iter().filter_map(|r| r.host.clone()));
-        let upstreams: Vec<Upstream> = config.upstreams.iter().map(upstream).collect();
+        let upstreams: Vec<Upstream> =
+            config.upstreams.iter().map(|u| upstream(u, tls.upstreams.get(&u.id))).collect();
         let mut header_sets = vec![HeaderSet::new(&config.identity_headers)];
         let routes = config.routes.iter().map(|r| {
             let header_set = match &r.identity_headers {
@@ -159,7 +160,11 @@ impl Snapshot {
             let same = |old: &&Upstream| old.id == upstream.id && old.health == upstream.health;
             let Some(old) = before.upstreams.iter().find(same) else { continue };
             for server in &mut upstream.servers {
-                if let Some(old) = old.servers.iter().find(|old| old.address == server.address) {
+                let same = |old: &&Server| {
+                    let there = (&old.place.host, old.place.port, old.secure.is_some());
+                    there == (&server.place.host, server.place.port, server.secure.is_some())
+                };
+                if let Some(old) = old.servers.iter().find(same) {
                     server.condition = old.condition.clone();
                 }
             }
@@ -167,19 +172,27 @@ impl Snapshot {
     }
 }
 
-fn server((host, port): &(String, u16)) -> Server {
+fn server(url: &config::Url, tls: Option<&ClientTls>) -> Server {
+    let config::Url { https, host, port } = url;
     let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    let usual = if *https { 443 } else { 80 };
+    let tls = https.then(|| tls.expect("TLS is loaded for every upstream with https"));
+    let secure = tls.map(|tls| Secure {
+        config: tls.config.clone(),
+        name: tls.name_for(host).expect("that was looked at when it was loaded"),
+    });
     Server {
-        host_field: if *port == 80 { bracketed } else { format!("{bracketed}:{port}") },
-        address: (host.clone(), *port),
+        host_field: if *port == usual { bracketed } else { format!("{bracketed}:{port}") },
+        place: Place { host: host.clone(), port: *port, setting: tls.map_or(0, |tls| tls.setting) },
+        secure,
         condition: Arc::default(),
     }
 }
 
-fn upstream(upstream: &config::Upstream) -> Upstream {
+fn upstream(upstream: &config::Upstream, tls: Option<&ClientTls>) -> Upstream {
     Upstream {
         id: upstream.id.clone(),
-        servers: upstream.urls.iter().map(server).collect(),
+        servers: upstream.urls.iter().map(|url| server(url, tls)).collect(),
         health: upstream.health.clone(),
         connect_timeout: upstream.connect_timeout,
         response_timeout: upstream.response_timeout,

@@ -37,6 +37,7 @@ mod supervisor;
 mod tls;
 mod tokens;
 mod upgrades;
+mod upstream_tls;
 mod upstreams;
 mod websockets;
 mod wrong;

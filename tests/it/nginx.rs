@@ -13,25 +13,35 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// nginx on a port of its own, ended with the test.
-struct Nginx {
+/// nginx, ended with the test.
+pub struct Nginx {
     child: Child,
-    port: u16,
+    /// One for each of its sites.
+    pub ports: Vec<u16>,
 }
 
 impl Nginx {
-    fn start(program: &Path, folder: &Path) -> Self {
+    /// One site for each text: what follows `listen 127.0.0.1:PORT`. All serve `www`, and
+    /// each request is a line of `access.log`.
+    pub fn start(program: &Path, folder: &Path, sites: &[String]) -> Self {
         // Asked for and given back: nginx cannot say which port it got.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let free: Vec<_> = sites.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let ports: Vec<u16> = free.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+        drop(free);
         fs::create_dir_all(folder.join("www")).unwrap();
         fs::write(folder.join("www/hello.txt"), "hello from nginx\n").unwrap();
         let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {}/{kind};\n", folder.display()))
             .concat();
+        let server = |(port, site): (&u16, &String)| {
+            format!("server {{ listen 127.0.0.1:{port}{site} root {}/www; }}\n", folder.display())
+        };
+        let servers: String = ports.iter().zip(sites).map(server).collect();
         let text = format!(
             "daemon off; master_process off; pid {0}/pid; error_log {0}/error.log;\nevents {{}}\nhttp {{\n{temp}\
-             log_format who '$request user=$http_remote_user email=$http_remote_email groups=$http_remote_groups';\n\
-             access_log {0}/access.log who;\nserver {{ listen 127.0.0.1:{port}; root {0}/www; }}\n}}\n",
+             log_format who 'on=$connection tls=$ssl_protocol name=$ssl_server_name $request \
+             user=$http_remote_user email=$http_remote_email groups=$http_remote_groups';\n\
+             access_log {0}/access.log who;\n{servers}}}\n",
             folder.display()
         );
         fs::write(folder.join("nginx.conf"), text).unwrap();
@@ -44,8 +54,10 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let nginx = Self { child, port };
-        until("nginx", || TcpStream::connect(("127.0.0.1", port)).ok());
+        let nginx = Self { child, ports };
+        for port in &nginx.ports {
+            until("nginx", || TcpStream::connect(("127.0.0.1", *port)).ok());
+        }
         nginx
     }
 }
@@ -61,9 +73,9 @@ impl Drop for Nginx {
 fn login_by_curl_fetch_a_file_be_seen_in_nginx_log_log_out_and_be_refused() {
     let (Some(program), Some(_)) = (service("nginx"), service("curl")) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let nginx = Nginx::start(&program, folder.path());
+    let nginx = Nginx::start(&program, folder.path(), &[";".to_owned()]);
     let routes = "[[routes]]\npath = \"/*\"\nupstream = \"api\"\n";
-    let gateway = Gateway::start(&config(&format!("http://127.0.0.1:{}", nginx.port), "", routes));
+    let gateway = Gateway::start(&config(&format!("http://127.0.0.1:{}", nginx.ports[0]), "", routes));
     gateway.add_user("alice", PASSWORD, &["--email", "alice@example.org", "--role", "staff"]);
     let jar = folder.path().join("jar");
     let jar = jar.to_str().unwrap();

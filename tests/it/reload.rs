@@ -12,15 +12,15 @@ use serde_json::json;
 use std::{fs, time::Duration};
 
 /// Writes the file anew and waits for the line of the log that says what came of it.
-fn reload(gateway: &Gateway, text: &str, says: &str) {
+pub fn reload(gateway: &Gateway, text: &str, says: &str) {
     let before = gateway.output().matches(says).count();
     fs::write(gateway.file("portcullis.toml"), text).unwrap();
     gateway.signal("HUP");
     within(Duration::from_secs(30), says, || (gateway.output().matches(says).count() > before).then_some(()));
 }
 
-const DONE: &str = "configuration reloaded";
-const KEPT: &str = "configuration not reloaded";
+pub const DONE: &str = "configuration reloaded";
+pub const KEPT: &str = "configuration not reloaded";
 
 #[test]
 fn a_reload_changes_routes_pages_and_upstreams_and_ends_no_session() {

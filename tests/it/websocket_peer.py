@@ -1,13 +1,15 @@
 """A real WebSocket server and client (the `websockets` package), and a server of events.
 
-serve: prints the ports of both servers, then serves until it is killed. The WebSocket
-server greets with the Remote-User that it was sent, and echoes.
+serve [CERTIFICATE KEY [CA]]: prints the ports of both servers, then serves until it is
+killed. The WebSocket server greets with the Remote-User that it was sent, and echoes; with
+a certificate it speaks TLS, and with an authority it asks its clients for theirs.
 client URL ORIGIN COOKIE: prints what it receives, sends each line of its input, and says
 `closed` at the end.
 """
 
 import asyncio
 import http.server
+import ssl
 import sys
 import threading
 import time
@@ -38,16 +40,26 @@ class Events(http.server.BaseHTTPRequestHandler):
 
 
 async def echo(socket):
-    await socket.send(f"hello {socket.request.headers['Remote-User']}")
+    await socket.send(f"hello {socket.request.headers.get('Remote-User')}")
     async for message in socket:
         await socket.send(message)
 
 
-async def serve_both():
+def tls(certificate=None, key=None, ca=None):
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
+    context.load_cert_chain(certificate, key)
+    if ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+async def serve_both(*files):
     events = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Events)
     events.daemon_threads = True
     threading.Thread(target=events.serve_forever, daemon=True).start()
-    async with serve(echo, "127.0.0.1", 0) as server:
+    async with serve(echo, "127.0.0.1", 0, ssl=tls(*files)) as server:
         print(server.sockets[0].getsockname()[1], events.server_address[1], flush=True)
         await asyncio.get_running_loop().create_future()
 
@@ -67,6 +79,6 @@ def client(url, origin, cookie):
 
 
 if sys.argv[1] == "serve":
-    asyncio.run(serve_both())
+    asyncio.run(serve_both(*sys.argv[2:]))
 else:
     client(*sys.argv[2:])

@@ -7,24 +7,27 @@ use portcullis_tests::{
     program::root,
     services::package,
     site::{PASSWORD, ROUTES, config},
+    wait::PATIENCE,
     websocket::{echo, handshake},
 };
 use std::{
-    io::{BufRead, BufReader, Lines, Write},
+    io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
     time::{Duration, Instant},
 };
 
 /// `websocket_peer.py` in one of its parts, ended with the test.
-struct Peer {
+pub struct Peer {
     child: Child,
     input: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Receiver<String>,
 }
 
 impl Peer {
-    fn start(packages: &Path, arguments: &[&str]) -> Self {
+    pub fn start(packages: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new("python3")
             .env("PYTHONPATH", packages)
             .arg(root().join("tests/it/websocket_peer.py"))
@@ -33,15 +36,18 @@ impl Peer {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        // Read by a thread, so that waiting for a line can have an end.
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Self { input: child.stdin.take(), child, lines }
     }
 
-    fn says(&mut self) -> String {
-        self.lines.next().expect("it says something").unwrap()
+    pub fn says(&mut self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("it says something in time")
     }
 
-    fn send(&mut self, line: &str) {
+    pub fn send(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 }
@@ -91,7 +97,9 @@ fn real_websockets_and_events_end_with_their_session_and_nobody_elses_do() {
     let mut to_bob = listen(&bob, b"data: bob\n\n");
     gateway.send(&Request::post("/logout").cookie(&alice.cookie)).expect(200, "");
     assert_eq!(of_alice.says(), "closed");
+    let ends = Instant::now() + PATIENCE;
     while let Ok(event) = to_alice.chunk() {
+        assert!(Instant::now() < ends, "her events go on");
         assert!(!event.is_empty(), "events that are broken off do not look whole");
     }
     of_bob.send("still here");

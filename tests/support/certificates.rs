@@ -1,6 +1,6 @@
 //! Certificates of a private authority, made for one test.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
 use std::{fs, path::Path};
 
 /// An authority that clients can be told to believe.
@@ -12,8 +12,13 @@ pub struct Authority {
 impl Authority {
     /// A new one.
     pub fn new() -> Self {
+        Self::named("An authority of tests")
+    }
+
+    /// A new one of this name.
+    pub fn named(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names are fine");
-        params.distinguished_name.push(DnType::CommonName, "An authority of tests");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         let pem = params.self_signed(&key).expect("a certificate").pem();
@@ -35,7 +40,17 @@ impl Authority {
     /// The same, valid to the first day of a year.
     pub fn issue_until(&self, folder: &Path, name: &str, hosts: &[&str], year: i32) {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
-        let mut params = CertificateParams::new(hosts).expect("valid names");
+        self.sign(folder, name, CertificateParams::new(hosts).expect("valid names"), year);
+    }
+
+    /// Made for a name that is none: bytes as they are.
+    pub fn issue_exactly(&self, folder: &Path, name: &str, host: &str) {
+        let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names are fine");
+        params.subject_alt_names = vec![SanType::DnsName(host.try_into().expect("it is ASCII"))];
+        self.sign(folder, name, params, 2090);
+    }
+
+    fn sign(&self, folder: &Path, name: &str, mut params: CertificateParams, year: i32) {
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(year, 1, 1);
         let key = KeyPair::generate().expect("a key");

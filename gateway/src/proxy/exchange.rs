@@ -18,6 +18,7 @@ use super::{
 use crate::{
     problem::Code,
     snapshot::{Route, Snapshot, Upstream},
+    tls,
 };
 use std::{
     cell::Cell,
@@ -418,7 +419,7 @@ async fn connect(watch: &Watch, head: &mut Vec<u8>, job: &Job<'_>) -> Result<Str
                 }
                 return Ok(stream);
             }
-            Ok(Err(error)) => (Unreached::Refused, error.to_string()),
+            Ok(Err(error)) => (Unreached::Refused, tls::reason(&error)),
             Err(Elapsed) => (Unreached::Silent, "no connection in time".to_owned()),
         };
         tracing::warn!(upstream = %upstream.id, server = %server.host_field, %error, "cannot connect");

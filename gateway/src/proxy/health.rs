@@ -3,6 +3,7 @@
 //! configuration anew. What may not come in: which server a request takes (`upstream.rs`).
 
 use super::{pool, upstream::Server, worker::Worker};
+use crate::tls;
 use portcullis_config::Health;
 use std::{io, rc::Rc, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,7 +34,7 @@ async fn check(upstream: String, server: Server, health: Health) {
     let asked = tokio::time::timeout(PATIENCE.min(health.interval), ask(&server, &health.path)).await;
     let found = match &asked {
         Ok(Ok(status)) => format!("it answers {status}"),
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => tls::reason(error),
         Err(_) => "it does not answer in time".to_owned(),
     };
     let healthy = matches!(asked, Ok(Ok(200..=399)));

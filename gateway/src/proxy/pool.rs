@@ -2,7 +2,10 @@
 //! worker. A connection is handed out once and given back only when both sides of it
 //! are known to be at rest.
 
-use super::{stream::Stream, upstream::Server};
+use super::{
+    stream::Stream,
+    upstream::{Place, Secure, Server},
+};
 use std::{
     cell::RefCell,
     collections::HashMap,
@@ -11,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
 
 /// Kept connections of one worker to one server of an upstream.
 const KEPT: usize = 256;
@@ -21,7 +25,7 @@ const KEPT_FOR: Duration = Duration::from_secs(55);
 /// Kept connections, by server.
 #[derive(Default)]
 pub struct Pool {
-    kept: RefCell<HashMap<(String, u16), Vec<Kept>>>,
+    kept: RefCell<HashMap<Place, Vec<Kept>>>,
     /// By upstream: how many requests went there.
     turns: RefCell<Vec<usize>>,
 }
@@ -35,7 +39,7 @@ impl Pool {
     /// A kept connection that the upstream has not closed, the youngest first.
     pub fn take(&self, server: &Server) -> Option<Stream> {
         let mut pool = self.kept.borrow_mut();
-        let kept = pool.get_mut(&server.address)?;
+        let kept = pool.get_mut(&server.place)?;
         while let Some(Kept { mut stream, since }) = kept.pop() {
             if since.elapsed() > KEPT_FOR {
                 // The rest are older.
@@ -53,10 +57,10 @@ impl Pool {
     /// Keeps a connection for later.
     pub fn give(&self, server: &Server, stream: Stream) {
         let mut pool = self.kept.borrow_mut();
-        if !pool.contains_key(&server.address) {
-            pool.insert(server.address.clone(), Vec::new());
+        if !pool.contains_key(&server.place) {
+            pool.insert(server.place.clone(), Vec::new());
         }
-        if let Some(kept) = pool.get_mut(&server.address) {
+        if let Some(kept) = pool.get_mut(&server.place) {
             if kept.len() == KEPT {
                 kept.remove(0);
             }
@@ -85,9 +89,9 @@ impl Pool {
 
 /// A new connection. A name is looked up each time, so that a change counts at once, and
 /// its addresses are tried in turn; while nobody answers the look-up, those of the last
-/// one are.
+/// one are. Over TLS it is one only when the server's certificate holds.
 pub async fn connect(server: &Server) -> io::Result<Stream> {
-    let (host, port) = &server.address;
+    let Place { host, port, .. } = &server.place;
     let stream = match host.parse::<IpAddr>() {
         Ok(address) => TcpStream::connect((address, *port)).await?,
         Err(_) => {
@@ -96,5 +100,8 @@ pub async fn connect(server: &Server) -> io::Result<Stream> {
         }
     };
     stream.set_nodelay(true)?;
-    Ok(Stream::Plain(stream))
+    let Some(Secure { config, name }) = &server.secure else { return Ok(Stream::Plain(stream)) };
+    // Rarer, and larger: boxed, so that a request does not pay for it.
+    let handshake = Box::pin(TlsConnector::from(config.clone()).connect(name.clone(), stream));
+    Ok(Stream::tls(handshake.await?))
 }

@@ -14,7 +14,7 @@ use super::{
     timers::{Elapsed, Watch},
     worker::Worker,
 };
-use crate::problem::Code;
+use crate::{problem::Code, tls};
 use std::{cell::Cell, io};
 use tokio::io::AsyncReadExt;
 
@@ -139,6 +139,11 @@ async fn read_head(
         let empty = input.is_empty();
         match watch.guard(upstream.read_buf(input)).await {
             Ok(Ok(0)) if empty => return Err(Failure::Closed),
+            Ok(Err(error)) if empty && tls::is_refused(&error) => {
+                let error = tls::reason(&error);
+                tracing::warn!(upstream = %upstream_config.id, %error, "cannot connect");
+                return Err(Failure::Code(Code::UpstreamUnreachable));
+            }
             Ok(Err(_)) if empty => return Err(Failure::Closed),
             Ok(Ok(0) | Err(_)) => return Err(invalid("it ends within its head")),
             Ok(Ok(_)) if empty => watch.arm(upstream_config.idle_timeout),

@@ -5,6 +5,7 @@
 //!
 //! What may not come in: connections (`pool.rs`), and what is sent over them.
 
+use rustls::{ClientConfig, pki_types::ServerName};
 use std::{
     net::SocketAddr,
     sync::{
@@ -23,12 +24,35 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// One of the places of an upstream.
 #[derive(Clone)]
 pub struct Server {
-    /// Host and port, for connecting.
-    pub address: (String, u16),
+    /// Where it is, and how it is spoken to.
+    pub place: Place,
+    /// For the handshake; none: plain HTTP.
+    pub secure: Option<Secure>,
     /// The same as a `Host` field has it.
     pub host_field: String,
     /// How it does; all workers share it, and a reload keeps it.
     pub condition: Arc<Condition>,
+}
+
+/// What makes a connection one of this server's and of no other's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// [`ClientTls::setting`](crate::tls::ClientTls), 0 for plain HTTP: a connection that
+    /// was made under one setting is never used under another.
+    pub setting: u64,
+}
+
+/// How a server is spoken to over TLS.
+#[derive(Clone)]
+pub struct Secure {
+    /// What rustls is told.
+    pub config: Arc<ClientConfig>,
+    /// What its certificate must be made for.
+    pub name: ServerName<'static>,
 }
 
 /// How a server does.
@@ -167,7 +191,8 @@ mod tests {
 
     fn servers(count: usize) -> Vec<Server> {
         let server = |port| Server {
-            address: ("127.0.0.1".into(), port),
+            place: Place { host: "127.0.0.1".into(), port, setting: 0 },
+            secure: None,
             host_field: format!("127.0.0.1:{port}"),
             condition: Arc::default(),
         };

@@ -70,10 +70,10 @@ fn outdated(own: &CertificateDer<'_>, now: UnixMillis) -> Option<String> {
     let now = now.seconds();
     match validity::of(own) {
         Some(Validity { not_after, .. }) if not_after < now => {
-            Some("the certificate has expired: clients will refuse it".into())
+            Some("the certificate has expired: it will be refused".into())
         }
         Some(Validity { not_before, .. }) if not_before > now => {
-            Some("the certificate is not valid yet: clients will refuse it".into())
+            Some("the certificate is not valid yet: it will be refused".into())
         }
         _ => None,
     }

@@ -2,24 +2,29 @@
 //! at `check`, at each start and at each reload. What may not come in: sockets.
 //!
 //! `certificate.rs` one chain with its key · `server.rs` which one a client gets ·
-//! `validity.rs` from when to when a certificate is valid.
+//! `client.rs` how servers behind us are checked · `validity.rs` from when to when a certificate is valid.
 
 mod certificate;
+mod client;
 mod server;
 mod validity;
 
+pub use client::{ClientTls, is_refused, reason};
 pub use server::ServerTls;
 
 use crate::clock::Clock;
+use client::ClientMaker;
 use portcullis_config::{Config, Problem};
 use rustls::crypto::CryptoProvider;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// What a configuration's files come to.
 #[derive(Default)]
 pub struct Tls {
     /// Of the listeners; none: they are plain.
     pub server: Option<Arc<ServerTls>>,
+    /// Of upstreams with https, by id.
+    pub upstreams: HashMap<String, ClientTls>,
     /// What works but deserves a look.
     pub warnings: Vec<Problem>,
 }
@@ -33,6 +38,15 @@ impl Tls {
             match ServerTls::load(&config.server.tls, clock.now(), &mut tls.warnings) {
                 Ok(server) => tls.server = Some(Arc::new(server)),
                 Err(found) => problems.extend(found),
+            }
+        }
+        let mut maker = ClientMaker::new(clock);
+        for upstream in &config.upstreams {
+            match maker.make(upstream, &config.file, &mut tls.warnings) {
+                Ok(Some(made)) => drop(tls.upstreams.insert(upstream.id.clone(), made)),
+                Ok(None) => {}
+                // Two upstreams with one bad file: said once for each place.
+                Err(problem) => problems.push(problem),
             }
         }
         if problems.is_empty() { Ok(tls) } else { Err(problems) }
