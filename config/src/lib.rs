@@ -44,6 +44,7 @@ mod server;
 mod session;
 mod store;
 mod strategies;
+mod strategy_settings;
 mod token;
 mod tree;
 mod unbuilt;

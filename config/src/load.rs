@@ -182,7 +182,7 @@ fn check_tables(root: &Table, book: &mut Book<'_>) {
 
 fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<'_>) -> Config {
     let server = server::read(root, around, book);
-    let read = strategies::read(root, book);
+    let read = strategies::read(root, around, book);
     let strategies = &read.strategies;
     let login = login::read(root, strategies, around, book);
     let upstreams = upstreams::read(root, around, book);

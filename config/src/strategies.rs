@@ -5,11 +5,13 @@ use crate::{
     accounts::Accounts,
     admission::{self, Admission},
     excerpt::Excerpt,
+    load::Surroundings,
     names::{ID_SHAPE, is_id},
     nearest,
     problem::{At, Book},
     section::{Field, Section},
-    tree::{self, Entry, Table},
+    strategy_settings,
+    tree::{Entry, Table},
 };
 use portcullis_plugin_api::Object;
 use std::collections::BTreeMap;
@@ -74,7 +76,7 @@ impl Read {
 }
 
 /// Reads all strategies.
-pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Read {
+pub(crate) fn read(root: &Table, around: &Surroundings<'_>, book: &mut Book<'_>) -> Read {
     let mut places = Places::new();
     let Some(all) =
         root.get("strategies").and_then(|e| Section::unchecked(&e.node, "[strategies]".into(), book))
@@ -82,7 +84,7 @@ pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Read {
         return Read { strategies: Vec::new(), places, admissions: Vec::new() };
     };
     let ids: Vec<&str> = all.entries().iter().map(|entry| entry.key.as_str()).collect();
-    let read = all.entries().iter().filter_map(|entry| strategy(entry, &ids, &mut places, book));
+    let read = all.entries().iter().filter_map(|entry| strategy(entry, &ids, &mut places, around, book));
     let (strategies, admissions) = read.unzip();
     Read { strategies, places, admissions }
 }
@@ -91,6 +93,7 @@ fn strategy(
     entry: &Entry,
     ids: &[&str],
     places: &mut Places,
+    around: &Surroundings<'_>,
     book: &mut Book<'_>,
 ) -> Option<(Strategy, Option<admission::Written>)> {
     let id = entry.key.clone();
@@ -110,7 +113,8 @@ fn strategy(
     let mut found: BTreeMap<Vec<String>, At> = BTreeMap::from([(vec![id.clone()], entry.at.clone())]);
     for own in table.entries().iter().filter(|own| !KEYS.contains(&own.key.as_str())) {
         let path = vec![id.clone(), own.key.clone()];
-        settings.insert(own.key.clone(), tree::json(&own.node, &path, &mut found));
+        let value = strategy_settings::read(own, &name, &path, &mut found, around, book);
+        settings.insert(own.key.clone(), value);
     }
     places.extend(found.into_iter().map(|(path, at)| (path, (book.place(&at), book.excerpt(&at)))));
     let admission = if kind == LOCAL {

@@ -180,3 +180,28 @@ default_roles = []
     assert_eq!((google.provision, google.link, google.trust_email), (false, Link::Never, Some(true)));
     assert!(google.default_roles.is_empty());
 }
+
+#[test]
+fn a_strategy_gets_secrets_from_where_they_are_kept_and_paths_from_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "s3cret\n").unwrap();
+    let text = r#"
+[strategies.corp]
+kind = "oauth"
+admit = "anyone"
+client_secret = { file = "secret" }
+client_key = { env = "KEY" }
+claims = { groups = "realm.roles" }
+tls = { ca = "ca.pem", certificate = "/etc/c.pem", server_name = "ca" }
+"#;
+    let env = [("KEY".to_owned(), "pem".to_owned())];
+    let config = parse(text, &folder.path().join("p.toml"), &env).unwrap();
+    let settings = &config.strategies[0].settings;
+    assert_eq!((&settings["client_secret"], &settings["client_key"]), (&"s3cret".into(), &"pem".into()));
+    assert_eq!(settings["claims"]["groups"], "realm.roles");
+    assert_eq!(settings["tls"]["ca"], folder.path().join("ca.pem").to_string_lossy().into_owned());
+    assert_eq!(
+        (&settings["tls"]["certificate"], &settings["tls"]["server_name"]),
+        (&"/etc/c.pem".into(), &"ca".into())
+    );
+}
