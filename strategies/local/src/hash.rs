@@ -106,16 +106,21 @@ impl Hasher {
 
     /// One computation; a second only after a right password with old parameters.
     pub(crate) fn check(&self, password: &Password, stored: &Stored) -> Result<Checked, String> {
+        if !self.compare(password, stored)? {
+            return Ok(Checked::Wrong);
+        }
+        let renewed = if stored.is_current() { None } else { Some(self.make(password)?) };
+        Ok(Checked::Right { renewed })
+    }
+
+    /// One computation.
+    pub(crate) fn compare(&self, password: &Password, stored: &Stored) -> Result<bool, String> {
         let mut out = [0; Output::MAX_LENGTH];
         let out = &mut out[..stored.output.len()];
         self.compute(password, &stored.salt, stored.params.clone(), out)?;
         let computed = Output::new(out).map_err(|error| error.to_string())?;
         // `Output` compares in constant time.
-        if computed != stored.output {
-            return Ok(Checked::Wrong);
-        }
-        let renewed = if stored.is_current() { None } else { Some(self.make(password)?) };
-        Ok(Checked::Right { renewed })
+        Ok(computed == stored.output)
     }
 
     /// The same computation where there is nothing to compare with, so that an unknown

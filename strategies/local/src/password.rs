@@ -1,4 +1,5 @@
-//! A password as a person typed it: its normal form, and what makes it acceptable.
+//! A password as a person typed it, in its normal form. What may not come in: what makes
+//! a new one acceptable (`policy.rs`).
 
 use portcullis_plugin_api::{Answer, StrategyError};
 use std::collections::BTreeMap;
@@ -9,18 +10,20 @@ use zeroize::Zeroizing;
 /// is computed of them.
 const MAX_BYTES: usize = 1024;
 
-/// Shorter words turn up in passwords by chance.
-const MIN_WORD: usize = 4;
-
 /// In Unicode's normal form C, which is what gets hashed. Wiped when dropped.
 pub(crate) struct Password(Zeroizing<String>);
 
 impl Password {
     /// The field `password`.
     pub(crate) fn of_form(mut form: BTreeMap<String, String>) -> Answer<Self> {
-        let typed = Zeroizing::new(form.remove("password").unwrap_or_default());
+        Self::of_field("password", form.remove("password").unwrap_or_default())
+    }
+
+    /// What was typed into `field`.
+    pub(crate) fn of_field(field: &str, typed: String) -> Answer<Self> {
+        let typed = Zeroizing::new(typed);
         Self::new(&typed).map_err(|message| StrategyError::BadRequest {
-            field: "password".to_owned(),
+            field: field.to_owned(),
             message: message.to_owned(),
         })
     }
@@ -42,21 +45,7 @@ impl Password {
         self.0.as_bytes()
     }
 
-    /// Whether it may become somebody's password.
-    pub(crate) fn check_strength(&self, min_length: usize, about: &[String]) -> Answer<()> {
-        if self.0.chars().count() < min_length {
-            let message = format!("The password needs at least {min_length} characters.");
-            return Err(StrategyError::WeakSecret(message));
-        }
-        let folded = Zeroizing::new(self.0.to_lowercase());
-        let named = about.iter().any(|word| {
-            let word: String = word.nfc().collect::<String>().to_lowercase();
-            word.chars().count() >= MIN_WORD && folded.contains(&word)
-        });
-        if named {
-            let message = "The password must not contain your name or e-mail address.";
-            return Err(StrategyError::WeakSecret(message.to_owned()));
-        }
-        Ok(())
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
