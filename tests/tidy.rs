@@ -322,3 +322,30 @@ fn is_repository_path(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     rooms.iter().any(|room| word.starts_with(room)) && word.chars().all(plain)
 }
+
+/// T-05, Q-07, M-02: the first versions without what was found in those before.
+const FLOORS: &[(&str, [u32; 3], &str)] = &[
+    ("rustls", [0, 23, 45], "RUSTSEC-2026-0285"),
+    ("rustls-webpki", [0, 103, 13], "RUSTSEC-2026-0049, -0098, -0099, -0104"),
+    ("h2", [0, 4, 16], "RUSTSEC-2026-0258"),
+    ("hyper", [1, 11, 0], "hyper #4124"),
+    ("jsonwebtoken", [10, 3, 0], "CVE-2026-25537"),
+];
+
+#[test]
+fn every_locked_version_is_above_those_with_known_holes() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    for (name, floor, why) in FLOORS {
+        let versions: Vec<&str> = lock
+            .split("\n[[package]]\n")
+            .filter(|package| package.lines().any(|line| line == format!("name = \"{name}\"")))
+            .filter_map(|package| package.lines().find_map(|line| line.strip_prefix("version = \"")))
+            .map(|version| version.trim_end_matches('"'))
+            .collect();
+        assert!(!versions.is_empty(), "{name} is locked");
+        for version in versions {
+            let numbers: Vec<u32> = version.split(['.', '-', '+']).map_while(|n| n.parse().ok()).collect();
+            assert!(numbers.as_slice() >= floor, "{name} {version} is older than {floor:?}: {why}");
+        }
+    }
+}

@@ -16,6 +16,30 @@ pub(crate) fn routes(routes: &[(At, Route)], book: &mut Book<'_>) {
         open_host_beside_guarded(at, route, routes, book);
         escape_under_another_policy(at, route, routes, book);
     }
+    for (index, (at, route)) in routes.iter().enumerate() {
+        differs_by_case_alone(at, route, &routes[..index], book);
+    }
+}
+
+/// Letters are compared without case in other readings: each path is the other's.
+fn differs_by_case_alone(at: &At, route: &Route, before: &[(At, Route)], book: &mut Book<'_>) {
+    let twin = before.iter().find(|(_, other)| {
+        let (one, two) = (route.path.written(), other.path.written());
+        other.host == route.host
+            && one != two
+            && one.eq_ignore_ascii_case(&two)
+            && other.policy != route.policy
+    });
+    if let Some((place, other)) = twin {
+        let message = format!(
+            "[[routes]] \"{}\" and \"{}\" at {} are answered 400: they differ by case alone, and an application \
+             may not tell them apart",
+            route.path.written(),
+            other.path.written(),
+            book.place(place)
+        );
+        book.warn(at, message, "give both the same policy, or keep one of them");
+    }
 }
 
 /// Whoever finds a spelling of the guarded path that the application takes and we do not is
@@ -177,6 +201,22 @@ mod tests {
             "{found:?}"
         );
         assert!(!found.iter().any(|one| one.contains("a%3Bb")), "{found:?}");
+    }
+
+    #[test]
+    fn paths_that_differ_by_case_alone_under_two_policies_are_named_once() {
+        let found = routes_warned(&[("/Admin/*", "policy = { roles = [\"x\"] }"), ("/admin/*", "")]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("p:9:8:") || found[0].starts_with("p:10:8:"), "{found:?}");
+        assert!(found[0].contains("\"/admin/*\" and \"/Admin/*\" at p:6:8 are answered 400"), "{found:?}");
+        for fine in [
+            [("/Admin/*", ""), ("/admin/*", "")],
+            [("/Admin", ""), ("/admin/*", "policy = { roles = [\"x\"] }")],
+        ] {
+            assert!(routes_warned(&fine).is_empty(), "{fine:?}");
+        }
+        let other_host = [("/Admin", "host = \"a.test\""), ("/admin", "policy = { roles = [\"x\"] }")];
+        assert!(routes_warned(&other_host).is_empty());
     }
 
     #[test]

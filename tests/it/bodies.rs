@@ -22,7 +22,7 @@ use std::{
 const MIB: usize = 1024 * 1024;
 
 /// The memory that a gateway holds now, in bytes.
-fn resident(gateway: &Gateway) -> usize {
+pub fn resident(gateway: &Gateway) -> usize {
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("Linux says it");
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024

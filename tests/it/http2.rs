@@ -11,14 +11,14 @@ use portcullis_tests::{
 };
 use std::fs;
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const GOAWAY: u8 = 7;
+pub const END_STREAM: u8 = 1;
+pub const END_HEADERS: u8 = 4;
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
@@ -27,7 +27,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Each as a literal without indexing (RFC 7541 §6.2.2).
-fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+pub fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
@@ -39,7 +39,7 @@ fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-fn request(stream: u32, more: &[(&str, &str)]) -> Vec<u8> {
+pub fn request(stream: u32, more: &[(&str, &str)]) -> Vec<u8> {
     let usual = [(":method", "GET"), (":path", "/public/x")];
     let all: Vec<_> = usual.iter().chain(more).copied().collect();
     // Pseudo-header fields come first.
@@ -48,7 +48,7 @@ fn request(stream: u32, more: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// Sends frames behind the preface; the frames that came back: kind, stream, payload.
-fn exchange(site: &Secured, frames: &[Vec<u8>]) -> Vec<(u8, u32, Vec<u8>)> {
+pub fn exchange(site: &Secured, frames: &[Vec<u8>]) -> Vec<(u8, u32, Vec<u8>)> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend(frame(SETTINGS, 0, 0, &[]));
     bytes.extend(frames.concat());
@@ -61,7 +61,7 @@ fn exchange(site: &Secured, frames: &[Vec<u8>]) -> Vec<(u8, u32, Vec<u8>)> {
     parsed(&site.openssl_until(&["-alpn", "h2", "-servername", "gw.test", "-quiet"], &bytes, done))
 }
 
-fn parsed(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
+pub fn parsed(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
     let mut frames = Vec::new();
     while let Some((head, rest)) = bytes.split_at_checked(9) {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;

@@ -110,6 +110,36 @@ fn many_reloads_leave_no_descriptor_and_no_thread_behind() {
     });
 }
 
+/// `PORTCULLIS_RELOADS` makes it long: 1,000 (`tests/run --long`).
+#[test]
+fn a_storm_of_reloads_is_taken_one_after_the_other_and_leaves_no_memory_behind() {
+    let storm: usize = std::env::var("PORTCULLIS_RELOADS").map_or(100, |n| n.parse().unwrap());
+    let site = Site::own();
+    let text = config(&site.upstream.url(), "", ROUTES);
+    let calm = |site: &Site| {
+        // Signals that come during a reload become one: the last line of the log says
+        // that it is over, when no other follows.
+        reload(&site.gateway, &text, DONE);
+        let resident = crate::bodies::resident(&site.gateway);
+        (resident, held(&site.gateway))
+    };
+    for _ in 0..20 {
+        reload(&site.gateway, &text, DONE);
+    }
+    let (resident, before) = calm(&site);
+    for n in 0..storm {
+        site.gateway.signal("HUP");
+        if n % 10 == 0 {
+            site.send(&site.as_alice("/x")).expect(200, "");
+        }
+    }
+    let (after, now) = calm(&site);
+    assert!(after <= resident + resident / 20 + 2 * 1024 * 1024, "{resident} bytes before, {after} after");
+    assert!(now.0 <= before.0 + 2 && now.1 <= before.1, "{before:?} before, {now:?} after");
+    assert!(!site.gateway.output().contains(KEPT));
+    println!("{storm} reloads: {resident} bytes before, {after} after");
+}
+
 /// `PORTCULLIS_RELOAD_SECONDS` makes it long: 20 reloads in 60 seconds (`tests/run --long`).
 #[test]
 fn under_load_reloads_good_and_bad_fail_no_request() {

@@ -1,5 +1,6 @@
 //! TLS listeners: curl and openssl as clients, and certificates that cannot be used.
 
+use crate::reload::{DONE, KEPT, reload};
 use portcullis_tests::{
     Gateway, Upstream,
     certificates::Authority,
@@ -31,6 +32,21 @@ impl Secured {
     }
 
     pub fn before(upstream: Upstream) -> Self {
+        Self::of(upstream, "")
+    }
+
+    /// With lines for `[server]`.
+    pub fn with(server: &str) -> Self {
+        Self::of(Upstream::start(), server)
+    }
+
+    /// With lines for `[limits]`.
+    pub fn limited(upstream: Upstream, limits: &str) -> Self {
+        Self::of(upstream, &format!("[limits]\n{limits}"))
+    }
+
+    /// With lines for `[server]`, and tables behind them.
+    fn of(upstream: Upstream, server: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         authority.issue(folder.path(), "gw", &["gw.test", "127.0.0.1"]);
@@ -40,7 +56,7 @@ impl Secured {
                    { certificate = \"adm.pem\", key = \"adm.key\" }]\n";
         write_config(
             folder.path(),
-            &format!("{tls}hosts = [\"a.wild.test\", \"127.0.0.1\"]\n"),
+            &format!("{tls}hosts = [\"a.wild.test\", \"127.0.0.1\"]\n{server}"),
             &upstream.url(),
         );
         let gateway = Gateway::start_in(Arc::new(folder), &[]);
@@ -189,6 +205,74 @@ fn the_certificate_is_the_one_for_the_name_that_was_asked_for() {
     assert_eq!(shown(&["-servername", "a.wild.test"]), "adm");
     assert_eq!(shown(&["-servername", "nobody.test"]), "gw");
     assert_eq!(shown(&["-noservername"]), "gw");
+}
+
+// R-30
+#[test]
+fn certificates_are_swapped_by_sighup_and_open_connections_go_on() {
+    let (Some(_), Some(_)) = (service("openssl"), service("curl")) else { return };
+    let site = Secured::start();
+    let address = site.gateway.address.to_string();
+    let mut old = Command::new("openssl")
+        .args(["s_client", "-connect", &address, "-servername", "gw.test", "-CAfile", &site.ca, "-quiet"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut to, mut from) = (old.stdin.take().unwrap(), old.stdout.take().unwrap());
+    let mut ask = || {
+        to.write_all(b"GET /public/x HTTP/1.1\r\nHost: gw.test\r\n\r\n").unwrap();
+        let (mut all, mut some) = (Vec::new(), [0; 4096]);
+        while !all.ends_with(b"\r\n\r\nok") {
+            let read = from.read(&mut some).unwrap();
+            assert!(read > 0, "it ended: {}", String::from_utf8_lossy(&all));
+            all.extend(&some[..read]);
+        }
+        assert!(all.starts_with(b"HTTP/1.1 200"));
+    };
+    ask();
+    let text = fs::read_to_string(site.gateway.file("portcullis.toml")).unwrap();
+    // A new authority: whoever knows only the new one sees the new certificate or none.
+    let (before, next) = (fs::read(&site.ca).unwrap(), Authority::named("The next authority"));
+    next.issue(site.gateway.folder(), "gw", &["gw.test"]);
+    next.write(site.gateway.folder());
+    let port = site.gateway.address.port();
+    let url = format!("https://gw.test:{port}/public/x");
+    let resolve = format!("gw.test:{port}:127.0.0.1");
+    let trusts = |ca: &str| {
+        let command = Command::new("curl")
+            .args([
+                "-q",
+                "-sS",
+                "--max-time",
+                "10",
+                "-o",
+                "/dev/null",
+                "--cacert",
+                ca,
+                "--resolve",
+                &resolve,
+                &url,
+            ])
+            .stderr(Stdio::null())
+            .status();
+        command.unwrap().success()
+    };
+    let former = site.gateway.file("former.pem");
+    fs::write(&former, before).unwrap();
+    let former = former.display().to_string();
+    assert!(trusts(&former) && !trusts(&site.ca), "files alone change nothing");
+    reload(&site.gateway, &text, DONE);
+    assert!(trusts(&site.ca) && !trusts(&former));
+    ask();
+    // T-01: what cannot be used leaves the new one in force.
+    fs::write(site.gateway.file("gw.key"), "").unwrap();
+    reload(&site.gateway, &text, KEPT);
+    assert!(trusts(&site.ca));
+    ask();
+    let _ = old.kill();
+    let _ = old.wait();
 }
 
 // Q-12

@@ -1,16 +1,20 @@
 //! Several servers of one upstream: taken in turn, left out while they are down (contract
-//! sections 3 and 8). R-14, R-16, N-14.
+//! sections 3 and 8). R-14, R-16, R-18, N-14.
 
 use portcullis_tests::{
-    Gateway, Request, Upstream, until,
+    Gateway, Request, Upstream,
+    site::config,
+    until,
     upstream::{answer, ok, read_head},
 };
 use std::{
+    io::Read,
     net::{SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 /// A gateway with one thread before these servers, everything public.
@@ -134,4 +138,32 @@ fn a_server_whose_health_check_fails_gets_nothing_until_it_succeeds() {
     let check = server.requests().into_iter().find(|r| r.target == "/healthz?deep").unwrap();
     assert_eq!(check.method, "GET");
     assert_eq!(check.header("host"), Some(server.address.to_string().as_str()));
+}
+
+// R-18
+#[test]
+fn an_upstream_that_hangs_slows_down_no_other_route() {
+    let held = Upstream::scripted(|stream, _| {
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let quick = Upstream::start();
+    let more = format!(
+        "[[routes]]\npath = \"/*\"\nupstream = \"quick\"\npolicy = \"public\"\n\
+        [upstreams.quick]\nurls = [\"{}\"]\n[[routes]]\npath = \"/held/*\"\nupstream = \"api\"\npolicy = \"public\"\n",
+        quick.url()
+    );
+    let gateway = Gateway::start(&config(&held.url(), "", &more));
+    let mut waiting: Vec<_> = (0..200).map(|_| gateway.connect()).collect();
+    for connection in &mut waiting {
+        connection.start(&Request::get("/held/x"));
+    }
+    until("all of them upstream", || (held.connections() == waiting.len()).then_some(()));
+    let mut slowest = Duration::ZERO;
+    for _ in 0..200 {
+        let start = Instant::now();
+        gateway.send(&Request::get("/x")).expect(200, "");
+        slowest = slowest.max(start.elapsed());
+    }
+    // A bound for a machine that compiles beside it; what is being ruled out is seconds.
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
 }

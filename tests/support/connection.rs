@@ -8,6 +8,7 @@ use crate::{
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    time::Instant,
 };
 
 /// A connection.
@@ -143,10 +144,12 @@ impl Connection {
         }
     }
 
-    /// Everything until the connection ends.
+    /// Everything until the connection ends; silence, or half a minute of more, is an error.
     pub fn rest(&mut self) -> Result<Vec<u8>, Broken> {
+        let start = Instant::now();
         loop {
             match self.more() {
+                Ok(()) if start.elapsed() > 3 * PATIENCE => return Err(Broken::Silent(self.buffer.clone())),
                 Ok(()) => {}
                 Err(Broken::Closed(all)) => return Ok(all),
                 Err(other) => return Err(other),

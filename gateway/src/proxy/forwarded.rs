@@ -4,7 +4,7 @@
 use super::{http1::head::Head, target::Authority};
 use crate::snapshot::Snapshot;
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// What is known of where a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,13 +48,24 @@ impl Provenance {
 fn client_of(list: &str, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
     let mut client = peer;
     for entry in list.rsplit(',') {
-        let Ok(address) = entry.trim().parse::<IpAddr>() else { return client };
+        let Some(address) = address_of(entry.trim()) else { return client };
         client = address.to_canonical();
         if !is_trusted(client, trusted) {
             return client;
         }
     }
     client
+}
+
+/// Some proxies write the port behind the address, or brackets around it, as RFC 7239 has it.
+fn address_of(entry: &str) -> Option<IpAddr> {
+    let inside = || entry.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+    let with_port = || entry.parse::<SocketAddr>().ok();
+    entry
+        .parse()
+        .ok()
+        .or_else(|| inside().map(IpAddr::V6))
+        .or_else(|| with_port().map(|address| address.ip()))
 }
 
 /// `::ffff:127.0.0.1` is `127.0.0.1`.
@@ -91,6 +102,27 @@ mod tests {
         assert_eq!(client("1.1.1.1, unknown, 10.0.0.1"), "10.0.0.1");
         assert_eq!(client("1.1.1.1, ::ffff:10.0.0.1"), "1.1.1.1");
         assert_eq!(client(""), "127.0.0.1");
+        assert_eq!(client("1.1.1.1, , 10.0.0.1"), "10.0.0.1");
+    }
+
+    #[test]
+    fn an_address_may_have_a_port_or_brackets() {
+        assert_eq!(client("1.1.1.1:443, 10.0.0.1:1"), "1.1.1.1");
+        assert_eq!(client("[2001:db8::1]:443"), "2001:db8::1");
+        assert_eq!(client("[2001:db8::1]"), "2001:db8::1");
+        assert_eq!(client("2001:db8::1"), "2001:db8::1");
+        for wrong in [
+            "1.1.1.1:",
+            "1.1.1.1:99999",
+            "[1.1.1.1]",
+            "1.1.1.1 x",
+            "\"1.1.1.1\"",
+            "_hidden",
+            "[::1",
+            "::1]:1",
+        ] {
+            assert_eq!(client(wrong), "127.0.0.1", "{wrong}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! are let in.
 
 use portcullis_config::Limits;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     collections::HashMap,
@@ -136,9 +137,19 @@ impl Drop for Place {
     }
 }
 
+/// Takes as many descriptors as this process may have: what a shell or a supervisor gives
+/// at first is meant for programs that still use `select`.
+pub fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit on descriptors stays where it was");
+    }
+}
+
 /// A request may need a descriptor for its client and one for its upstream.
 fn from_descriptors() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = getrlimit(Resource::Nofile).current;
     let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(1 << 20);
     (limit.saturating_sub(RESERVED) / 2).max(16)
 }
