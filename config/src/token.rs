@@ -6,7 +6,7 @@ use crate::{
     names::is_token,
     problem::Book,
     secret::Secret,
-    section::{Field, Section},
+    section::{ANY, Field, Section},
     server::PublicUrl,
     tree::Table,
 };
@@ -27,6 +27,12 @@ pub struct Token {
     pub lifetime: Duration,
     /// The most that a login may ask for.
     pub max_lifetime: Duration,
+    /// The end of a session with a refresh family, which nothing moves.
+    pub refresh_lifetime: Duration,
+    /// How long such a session lives without use.
+    pub refresh_idle: Duration,
+    /// How long a replaced refresh token still gives the same successor.
+    pub refresh_grace: Duration,
     /// How old a signing key of ours becomes.
     pub rotate: Duration,
     /// `Authorization` schemes that carry our tokens, compared without case.
@@ -34,8 +40,22 @@ pub struct Token {
 }
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] =
-    &["algorithm", "secret", "issuer", "audience", "lifetime", "max_lifetime", "rotate", "schemes"];
+pub(crate) const KEYS: &[&str] = &[
+    "algorithm",
+    "secret",
+    "issuer",
+    "audience",
+    "lifetime",
+    "max_lifetime",
+    "refresh_lifetime",
+    "refresh_idle",
+    "refresh_grace",
+    "rotate",
+    "schemes",
+];
+
+/// The longest that a browser keeps a cookie (RFC 6265bis §5.5).
+const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 86_400);
 
 /// `exp` is in whole seconds.
 pub(crate) const A_SECOND: Duration = Duration::from_secs(1);
@@ -65,11 +85,53 @@ pub(crate) fn read(
         let at = field.map_or(&table.at, |field| field.at());
         book.refuse_with(at, "[token] lifetime is longer than [token] max_lifetime", "raise max_lifetime");
     }
+    let Refresh { refresh_lifetime, refresh_idle, refresh_grace } = refresh(&table, book);
     let rotate = table.field("rotate").and_then(|field| rotate(field, lifetime, book));
     let rotate = rotate.unwrap_or(Duration::from_secs(90 * 86_400));
     let schemes = table.field("schemes").and_then(|field| schemes(field, book));
     let schemes = schemes.unwrap_or_else(|| vec!["Bearer".to_owned(), "Token".to_owned()]);
-    Token { algorithm, secret, issuer, audience, lifetime, max_lifetime, rotate, schemes }
+    Token {
+        algorithm,
+        secret,
+        issuer,
+        audience,
+        lifetime,
+        max_lifetime,
+        refresh_lifetime,
+        refresh_idle,
+        refresh_grace,
+        rotate,
+        schemes,
+    }
+}
+
+/// The times of a refresh family.
+struct Refresh {
+    refresh_lifetime: Duration,
+    refresh_idle: Duration,
+    refresh_grace: Duration,
+}
+
+fn refresh(table: &Section<'_>, book: &mut Book<'_>) -> Refresh {
+    let mut time = |key, default| {
+        let given = table.field(key).and_then(|field| field.duration(A_SECOND, book));
+        given.unwrap_or(Duration::from_secs(default))
+    };
+    let refresh_lifetime = time("refresh_lifetime", 30 * 86_400);
+    let refresh_idle = time("refresh_idle", 14 * 86_400);
+    let grace = table.field("refresh_grace").and_then(|field| field.duration(ANY, book));
+    let refresh_grace = grace.unwrap_or(Duration::from_secs(10));
+    if let Some(field) = table.field("refresh_lifetime").filter(|_| refresh_lifetime > LONGEST_COOKIE) {
+        let message = format!("{} is longer than browsers keep a cookie", field.label());
+        book.refuse_with(field.at(), message, "write at most \"400d\"");
+    }
+    // A value that was replaced so long ago is no race of two requests any more: given
+    // again, it is most likely stolen, and that must show.
+    if let Some(field) = table.field("refresh_grace").filter(|_| refresh_grace > Duration::from_secs(300)) {
+        let message = format!("{} hides the theft of a refresh token for that long", field.label());
+        book.refuse_with(field.at(), message, "write at most \"5m\"; \"10s\" is the default");
+    }
+    Refresh { refresh_lifetime, refresh_idle, refresh_grace }
 }
 
 fn rotate(field: Field<'_>, lifetime: Duration, book: &mut Book<'_>) -> Option<Duration> {

@@ -8,7 +8,7 @@ const TABLES: &[(&str, &str)] = &[("mail", "[mail]"), ("plugins", "[plugins]"), 
 /// Keys of tables that do exist. The root has no name; `policy` is the table of a route.
 const KEYS: &[(&str, &[&str])] = &[
     ("admin", &["api"]),
-    ("token", &["trusted", "refresh_lifetime", "refresh_idle", "refresh_grace"]),
+    ("token", &["trusted"]),
     ("accounts", &["registration", "verify_email", "reveal_taken", "recovery_lifetime"]),
     ("lockout", &["account_failures"]),
     ("upstreams", &["http2"]),

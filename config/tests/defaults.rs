@@ -40,6 +40,8 @@ fn seven_lines_are_enough_and_everything_else_has_the_default_of_the_contract() 
     let token = &config.token;
     assert_eq!([&token.issuer, &token.audience], ["http://127.0.0.1:8080"; 2]);
     assert_eq!((token.lifetime, token.max_lifetime), (seconds(900), seconds(24 * 3_600)));
+    assert_eq!((token.refresh_lifetime, token.refresh_idle), (seconds(30 * 86_400), seconds(14 * 86_400)));
+    assert_eq!(token.refresh_grace, seconds(10));
     assert_eq!(token.schemes, ["Bearer", "Token"]);
     assert_eq!((token.algorithm, token.secret.is_none()), (Algorithm::Es256, true));
     assert_eq!((token.rotate, config.assertion.algorithm), (seconds(90 * 86_400), Algorithm::Es256));

@@ -8,7 +8,8 @@
 use crate::random::Random;
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hkdf::{HKDF_SHA256, Salt},
+    hkdf::{HKDF_SHA256, Prk, Salt},
+    hmac,
 };
 use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
@@ -24,6 +25,7 @@ pub struct NotOpened;
 #[derive(Clone)]
 pub struct Sealer {
     key: Arc<LessSafeKey>,
+    stretched: Prk,
     random: Random,
 }
 
@@ -38,10 +40,19 @@ impl Sealer {
     /// of a key file and of `[store] key` are treated alike, so a key may move from one
     /// to the other.
     pub fn from_text(text: &str, random: Random) -> Self {
-        Salt::new(HKDF_SHA256, b"portcullis store key")
-            .extract(text.as_bytes())
+        let stretched = Salt::new(HKDF_SHA256, b"portcullis store key").extract(text.as_bytes());
+        let key = stretched
             .expand(&[b"seal, AES-256-GCM"], &AES_256_GCM)
-            .map(|okm| Self { key: Arc::new(LessSafeKey::new(UnboundKey::from(okm))), random })
+            .map(|okm| Arc::new(LessSafeKey::new(UnboundKey::from(okm))))
+            .expect("32 bytes are within what HKDF-SHA256 gives");
+        Self { key, stretched, random }
+    }
+
+    /// A key for HMAC-SHA256, another one for each purpose; the same after a restart.
+    pub fn mac(&self, purpose: &str) -> hmac::Key {
+        self.stretched
+            .expand(&[b"mac, HMAC-SHA256: ", purpose.as_bytes()], hmac::HMAC_SHA256)
+            .map(hmac::Key::from)
             .expect("32 bytes are within what HKDF-SHA256 gives")
     }
 

@@ -35,8 +35,7 @@ fn a_json_login_answers_with_the_superset() {
     assert!(body["expires_at"].as_u64().unwrap() > 1_600_000_000);
     assert!(body["token"].as_str().unwrap().split('.').count() == 3);
     assert!(answer.cookie("portcullis").is_some());
-    // Until refresh is built there is neither cookie nor value of it.
-    assert!(answer.cookie("portcullis-refresh").is_none() && body.get("refresh_token").is_none());
+    assert!(answer.cookie("portcullis-refresh").is_some() && body.get("refresh_token").is_none());
 }
 
 #[test]
@@ -307,15 +306,7 @@ fn other_methods_and_unbuilt_endpoints_say_so() {
     let answer = site.send(&Request::new("DELETE", "/login/local")).expect(405, "method_not_allowed");
     assert!(answer.header("allow").is_some_and(|a| a.contains("POST") && a.contains("GET")));
     site.send(&Request::get("/login/unknown")).expect(404, "unknown_strategy");
-    for path in [
-        "/auth",
-        "/auth/nothing",
-        "/auth/refresh",
-        "/auth/check",
-        "/auth/tokens",
-        "/auth/factors",
-        "/login/local/x",
-    ] {
+    for path in ["/auth", "/auth/nothing", "/auth/check", "/auth/tokens", "/auth/factors", "/login/local/x"] {
         let answer = site.send(&Request::get(path));
         assert_eq!(answer.status, 404, "{path}: {answer:?}");
         assert_eq!(answer.code(), "not_found", "{path}");

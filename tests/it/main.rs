@@ -30,6 +30,7 @@ mod origins;
 mod pages;
 mod paths;
 mod policy;
+mod refresh;
 mod reload;
 mod route_options;
 mod routing;

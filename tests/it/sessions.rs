@@ -255,7 +255,8 @@ fn a_changed_role_counts_on_requests_of_the_running_session() {
 // That it ends without use is shown in upgrades.rs, where nobody has to ask: asking is use.
 #[test]
 fn a_session_ends_when_it_is_old() {
-    let site = Site::before(Upstream::start(), "", &format!("{ROUTES}\n[session]\nlifetime = \"1s\"\n"));
+    let site =
+        Site::before(Upstream::start(), "", &format!("{ROUTES}\n[token]\nrefresh_lifetime = \"1s\"\n"));
     let fresh = login(&site.gateway, "alice", PASSWORD);
     until_out(&site.gateway, &fresh);
 }

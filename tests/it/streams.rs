@@ -142,7 +142,7 @@ fn another_session_of_the_same_person_goes_on() {
 
 #[test]
 fn time_ends_what_is_open_too() {
-    let (site, _bob) = site("\n[session]\nlifetime = \"3s\"\n");
+    let (site, _bob) = site("\n[token]\nrefresh_lifetime = \"3s\"\n");
     let fresh = login(&site.gateway, "alice", PASSWORD);
     open(&site, &fresh).has_ended();
 }

@@ -283,7 +283,7 @@ fn what_a_client_sends_is_use_of_its_session_and_what_it_gets_is_not() {
         // The client's bytes are swallowed; one side or the other keeps talking.
         while !matches!(stream.read(&mut [0; 8]), Ok(0)) && (!chatty || stream.write_all(b"x").is_ok()) {}
     });
-    let site = Site::before(upstream, "", &format!("{ROUTES}\n[session]\nidle = \"1s\"\n"));
+    let site = Site::before(upstream, "", &format!("{ROUTES}\n[token]\nrefresh_idle = \"1s\"\n"));
     let talks = login(&site.gateway, "alice", PASSWORD);
     let mut talking = site.gateway.connect();
     talking.upgrade(&handshake("/app").cookie(&talks.cookie));

@@ -12,7 +12,6 @@ pub(crate) async fn show(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let Some(session) = presented(ask).await?.signed_in()? else {
         return Ok(reply::json(&json!({ "success": true, "authenticated": false })));
     };
-    session.touch(ask.control.clock.now());
     let account = view::of(&session.account());
     Ok(reply::json(&json!({ "success": true, "authenticated": account })))
 }

@@ -28,6 +28,8 @@ pub(super) fn keep(next: &mut Config, now: &Config, asked: &[SocketAddr]) -> Vec
     hold("[server] threads", &mut next.server.threads, &now.server.threads, &mut kept);
     hold("[store]", &mut next.store, &now.store, &mut kept);
     hold("[session] idle", &mut next.session.idle, &now.session.idle, &mut kept);
+    let refresh_idle = (&mut next.token.refresh_idle, &now.token.refresh_idle);
+    hold("[token] refresh_idle", refresh_idle.0, refresh_idle.1, &mut kept);
     hold("[assertion] lifetime", &mut next.assertion.lifetime, &now.assertion.lifetime, &mut kept);
     let (limits, old) = (&mut next.limits, &now.limits);
     hold("[limits] connections", &mut limits.connections, &old.connections, &mut kept);

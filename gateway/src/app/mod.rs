@@ -29,7 +29,7 @@ use crate::{
     },
     random::Random,
     registry::Registry,
-    sessions::{Feed, Sessions},
+    sessions::{Feed, Idle, Sessions},
     snapshot::Snapshot,
     store::{OpenMode, Store, StoreError, StoreOptions},
     telemetry::Logger,
@@ -157,7 +157,7 @@ impl Ready {
         let keeper = Keeper::new(store.clone(), sealer, token, assertion, random.clone(), clock.clone());
         let keeper = Arc::new(keeper);
         tokio::spawn(keeper.clone().run());
-        let sessions = Arc::new(Sessions::new(store.clone(), config.session.idle, Handle::current()));
+        let sessions = Arc::new(Sessions::new(store.clone(), Idle::of(&config), Handle::current()));
         let feed = Feed::new(store.clone(), sessions.clone(), tokens.clone(), clock.clone()).await;
         let feed = Following::start(feed.map_err(stuck)?);
         let pages = Arc::new(Pages::new(&config).map_err(Failed::Configuration)?);

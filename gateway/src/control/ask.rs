@@ -2,6 +2,7 @@
 
 use super::{Control, Reply};
 use crate::{
+    login::body::Limits,
     origin,
     problem::{Problem, is_navigation},
     proxy::endpoint::EndpointRequest,
@@ -63,6 +64,12 @@ impl<'a> Ask<'a> {
         self.request.method == Method::POST
             && essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
             && self.is_navigation()
+    }
+
+    /// What a body may hold.
+    pub(crate) fn body_limits(&self) -> Limits {
+        let limits = &self.control.config.limits;
+        Limits { depth: limits.json_depth, fields: limits.json_fields }
     }
 
     /// Whether the client takes whatever comes (curl), and says so.

@@ -97,16 +97,19 @@ async fn operate(ask: &Ask<'_>) -> Result<Reply, Problem> {
         problem.allow = Some(operation.allow());
         return Err(problem);
     }
-    if method == Method::POST && !ask.is_own() {
+    let safe = method == Method::GET;
+    if !safe && !ask.is_own() {
         return Err(Code::ForeignOrigin.into());
     }
-    match (operation, method == Method::POST) {
+    match (operation, !safe) {
         (Operation::Login, false) => login::page::all(ask).await,
         (Operation::Login, true) => login::submit(ask, &strategy(ask, default_id(ask)?)?).await,
         (Operation::LoginAt(id), false) => login::page::one(ask, &strategy(ask, id)?).await,
         (Operation::LoginAt(id), true) => login::submit(ask, &strategy(ask, id)?).await,
         (Operation::Logout, _) => login::logout::end(ask).await,
         (Operation::Current, _) => accounts::current::show(ask).await,
+        (Operation::Refresh, _) if method == Method::DELETE => login::refresh::end(ask).await,
+        (Operation::Refresh, _) => login::refresh::renew(ask).await,
         (Operation::Strategies, _) => Ok(accounts::strategies::list(ask)),
         (Operation::Jwks, _) => Ok(reply::jwks(ask.control.tokens.jwks())),
     }

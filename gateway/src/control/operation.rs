@@ -15,6 +15,8 @@ pub(super) enum Operation<'a> {
     Logout,
     /// `{auth}/current`
     Current,
+    /// `{auth}/refresh`
+    Refresh,
     /// `{auth}/strategies`
     Strategies,
     /// `{auth}/jwks.json`, `/.well-known/jwks.json`
@@ -26,14 +28,18 @@ impl Operation<'_> {
     pub(super) fn methods(self) -> &'static [Method] {
         match self {
             Self::Login | Self::LoginAt(_) | Self::Logout => &[Method::GET, Method::POST],
+            Self::Refresh => &[Method::POST, Method::DELETE],
             Self::Current | Self::Strategies | Self::Jwks => &[Method::GET],
         }
     }
 
     /// The value of `Allow`.
     pub(super) fn allow(self) -> String {
-        let post = if self.methods().contains(&Method::POST) { ", POST" } else { "" };
-        format!("GET, HEAD{post}")
+        let names = self.methods().iter().map(|method| match method.as_str() {
+            "GET" => "GET, HEAD",
+            name => name,
+        });
+        names.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -54,6 +60,7 @@ pub(super) fn find<'a>(path: &'a str, endpoints: &Endpoints) -> Option<Operation
     }
     match below(path, &endpoints.auth)? {
         "/current" => Some(Operation::Current),
+        "/refresh" => Some(Operation::Refresh),
         "/strategies" => Some(Operation::Strategies),
         "/jwks.json" => Some(Operation::Jwks),
         _ => None,
@@ -79,6 +86,7 @@ mod tests {
         assert_eq!(found("/api/auth/login/LOCAL"), Some(Operation::LoginAt("LOCAL")));
         assert_eq!(found("/bye"), Some(Operation::Logout));
         assert_eq!(found("/api/auth/current"), Some(Operation::Current));
+        assert_eq!(found("/api/auth/refresh"), Some(Operation::Refresh));
         assert_eq!(found("/api/auth/strategies"), Some(Operation::Strategies));
         assert_eq!(found("/api/auth/jwks.json"), Some(Operation::Jwks));
         assert_eq!(found("/.well-known/jwks.json"), Some(Operation::Jwks));

@@ -38,6 +38,13 @@ pub(crate) fn page(pages: &Pages, status: u16, html: String) -> Reply {
     reply
 }
 
+/// 204
+pub(crate) fn no_content() -> Reply {
+    let mut reply = Response::new(Bytes::new());
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply
+}
+
 /// 303: to be fetched by `GET` from there.
 pub(crate) fn see_other(path: &str) -> Reply {
     let mut reply = Response::new(Bytes::new());

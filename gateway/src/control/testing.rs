@@ -8,7 +8,7 @@ use crate::{
     proxy::endpoint::{EndpointHandler, EndpointRequest},
     random::Random,
     registry::Registry,
-    sessions::Sessions,
+    sessions::{Idle, Sessions},
     store::{NewAccount, NewCredential, Store},
     tokens::Tokens,
 };
@@ -67,7 +67,7 @@ impl Gateway {
         let sealer = store.sealer().unwrap();
         let tokens =
             Tokens::load(&store, &sealer, &config.token, &config.assertion, random.clone(), &clock).await;
-        let sessions = Sessions::new(store.clone(), config.session.idle, tokio::runtime::Handle::current());
+        let sessions = Sessions::new(store.clone(), Idle::of(&config), tokio::runtime::Handle::current());
         let control = Arc::new(Control {
             registry: Registry::start(&config, host).await.unwrap(),
             tokens: Arc::new(tokens.unwrap()),
@@ -221,10 +221,20 @@ impl Answer {
         body
     }
 
-    /// `name=value` of the one cookie that it sets.
+    /// `name=value` of the session cookie that it sets.
     pub(crate) fn cookie(&self) -> String {
-        assert_eq!(self.headers.get_all(SET_COOKIE).iter().count(), 1);
-        self.field("set-cookie").split(';').next().unwrap().to_owned()
+        self.cookie_of("portcullis")
+    }
+
+    /// The same of any cookie; without the prefix of https.
+    pub(crate) fn cookie_of(&self, name: &str) -> String {
+        let all = self.headers.get_all(SET_COOKIE).iter().map(|line| line.to_str().unwrap());
+        let pairs: Vec<_> = all.map(|line| line.split(';').next().unwrap()).collect();
+        let is_it =
+            |pair: &&&str| pair.strip_prefix("__Host-").unwrap_or(pair).split('=').next() == Some(name);
+        let found: Vec<_> = pairs.iter().filter(is_it).collect();
+        assert_eq!(found.len(), 1, "{name} in {pairs:?}");
+        found[0].to_string()
     }
 
     pub(crate) fn location(&self) -> &str {

@@ -42,14 +42,21 @@ impl Presented {
     }
 }
 
-/// Looks up what the request presents.
+/// Looks up what the request presents, and notes that it was used.
 pub async fn presented(ask: &Ask<'_>) -> Result<Presented, Problem> {
     let unavailable = |_: Unavailable| Problem::from(Code::StoreUnavailable);
     let cookie = presented_cookie(ask).await.map_err(unavailable)?;
+    let now = ask.control.clock.now();
+    if let Some(session) = &cookie {
+        session.touch_by_cookie(now);
+    }
     let token = match authorization(ask)? {
         Some(token) => Some(by_token(ask, token).await.map_err(unavailable)?.ok_or(BadToken)),
         None => None,
     };
+    if let Some(Ok(session)) = &token {
+        session.touch(now);
+    }
     Ok(Presented { cookie, token })
 }
 

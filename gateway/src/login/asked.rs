@@ -110,15 +110,21 @@ fn strategy_fields(body: &Body, identifiers: &[String], identifier: &str) -> BTr
 }
 
 fn transport(body: &Body) -> Result<Transport, Problem> {
+    Ok(named_transport(body)?.unwrap_or(Transport::Both))
+}
+
+/// The transport that a body asks for, if it does.
+pub(super) fn named_transport(body: &Body) -> Result<Option<Transport>, Problem> {
     match body.text("transport")? {
-        None => Ok(Transport::Both),
-        Some("cookie") => Ok(Transport::Cookie),
-        Some("token") => Ok(Transport::Token),
+        None => Ok(None),
+        Some("cookie") => Ok(Some(Transport::Cookie)),
+        Some("token") => Ok(Some(Transport::Token)),
         Some(_) => Err(malformed("transport: must be \"cookie\" or \"token\", or absent for both")),
     }
 }
 
-fn lifetime(body: &Body, token: &portcullis_config::Token) -> Result<Duration, Problem> {
+/// The lifetime of the token that a body asks for, or the usual one.
+pub(crate) fn lifetime(body: &Body, token: &portcullis_config::Token) -> Result<Duration, Problem> {
     let Some(seconds) = body.positive("expires_in")? else { return Ok(token.lifetime) };
     let most = token.max_lifetime.as_secs();
     if seconds > most {

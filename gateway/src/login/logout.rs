@@ -1,13 +1,13 @@
 //! `{logout}`: ends this session, or all of the account's. Done twice it is done once.
 
-use super::{return_to, who::store_failed};
+use super::{refresh, return_to, who::store_failed};
 use crate::{
     control::{Ask, Reply, presented, reply},
     problem::Problem,
-    sessions::LiveSession,
+    sessions::{Found, LiveSession, hash_cookie},
     telemetry::Audit,
 };
-use http::Method;
+use http::{Method, header::COOKIE};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
     for session in presented.sessions() {
         end_one(ask, session, global).await?;
     }
+    end_expired(ask).await?;
     let answer = if ask.is_navigation() {
         let endpoints = &ask.control.config.endpoints;
         match asked_path(ask) {
@@ -36,7 +37,23 @@ pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
         reply::json(&json!({ "success": true }))
     };
     let same_site = ask.control.config.session.same_site;
-    Ok(reply::with_cookie(answer, &ask.cookies.clear_session(same_site)))
+    let answer = reply::with_cookie(answer, &ask.cookies.clear_session(same_site));
+    Ok(reply::with_cookie(answer, &ask.cookies.clear_refresh()))
+}
+
+/// What the cookies name although they open nothing any more: a session cookie that was
+/// unused for too long belongs to a session that its refresh token could still renew.
+async fn end_expired(ask: &Ask<'_>) -> Result<(), Problem> {
+    refresh::end_family_of_cookie(ask).await?;
+    let fields = ask.request.headers.get_all(COOKIE).iter().map(|field| field.as_bytes());
+    let Found::One(value) = ask.cookies.session_value(fields) else { return Ok(()) };
+    let store = &ask.control.store;
+    let found = store.session_by_cookie(hash_cookie(value)).await.map_err(|e| store_failed(&e))?;
+    if let Some((session, ..)) = found {
+        store.end_session(&session.sid).await.map_err(|e| store_failed(&e))?;
+        ask.control.sessions.end(&session.sid);
+    }
+    Ok(())
 }
 
 /// Where a browser wants to go afterwards, as it says it: in the query or the form.

@@ -4,15 +4,17 @@
 //! `body/` the fields of a request · `asked.rs` what they ask for · `who.rs` the account
 //! that is meant · `throttle.rs` the count of failures · `admit.rs` what of a strategy's
 //! answer is believed · `open.rs` the session · `answer.rs` what the client is told ·
-//! `page.rs` the same for browsers · `return_to.rs` where a login leads · `logout.rs`.
+//! `page.rs` the same for browsers · `return_to.rs` where a login leads · `logout.rs` ·
+//! `refresh.rs` a new token for a session that goes on.
 
 mod admit;
-mod answer;
+pub(crate) mod answer;
 mod asked;
 pub mod body;
 pub(crate) mod logout;
-mod open;
+pub(crate) mod open;
 pub(crate) mod page;
+pub(crate) mod refresh;
 pub mod return_to;
 mod throttle;
 mod who;
@@ -25,15 +27,13 @@ use crate::{
 };
 use admit::{Admitted, admit};
 use asked::Asked;
-use body::{Body, Limits, malformed};
+use body::{Body, malformed};
 use portcullis_plugin_api::{Begin, Call, Denial, Form, Outcome};
 use who::Named;
 
 /// `POST {login}/:strategy`: credentials in, a session out.
 pub(crate) async fn submit(ask: &Ask<'_>, strategy: &Instance) -> Result<Reply, Problem> {
-    let limits = &ask.control.config.limits;
-    let limits = Limits { depth: limits.json_depth, fields: limits.json_fields };
-    let body = body::read(&ask.request.headers, &ask.request.body, limits)?;
+    let body = body::read(&ask.request.headers, &ask.request.body, ask.body_limits())?;
     let outcome = log_in(ask, strategy, &body).await;
     if let Err(problem) = &outcome {
         ask.control.metrics.login(strategy.id(), problem.code.as_str());
@@ -150,5 +150,7 @@ fn undecided(error: CallError, asked: &Asked) -> Problem {
     }
 }
 
+#[cfg(test)]
+mod lifetimes;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,12 @@
 //! A session out of an admitted login: in the store first, then in the live table.
 
-use super::{admit::Admitted, asked::Asked, who::store_failed};
+use super::{admit::Admitted, asked::Asked, refresh, who::store_failed};
 use crate::{
+    clock::UnixMillis,
     control::{Ask, presented_cookie},
     problem::{Code, Problem},
     sessions::{Account, LiveSession, SessionRecord, Transport, hash_cookie},
+    store::NewFamily,
     telemetry::Audit,
 };
 use http::header::USER_AGENT;
@@ -13,14 +15,34 @@ use std::sync::Arc;
 /// The most bytes of a browser's name for itself that are kept.
 const MAX_USER_AGENT: usize = 256;
 
-/// A new session.
-pub(super) struct Opened {
+/// A session whose client has yet to be told of it.
+pub(crate) struct Opened {
     /// As it is in the table.
-    pub(super) live: Arc<LiveSession>,
+    pub(crate) live: Arc<LiveSession>,
     /// Whose.
-    pub(super) account: Account,
+    pub(crate) account: Account,
     /// The value of the cookie, which is kept nowhere.
-    pub(super) cookie: String,
+    pub(crate) cookie: String,
+    /// From when on that cookie opens nothing.
+    pub(crate) cookie_expires: UnixMillis,
+    /// When all this was given: what lives for an hour says so, and not 59 minutes.
+    pub(crate) at: UnixMillis,
+    /// The refresh token, which is kept nowhere either.
+    pub(crate) refresh: Option<String>,
+}
+
+/// A session to be opened.
+pub(crate) struct Wanted<'a> {
+    /// Whose.
+    pub(crate) account: &'a Account,
+    /// Which strategy instance admitted it.
+    pub(crate) strategy: &'a str,
+    /// How the client will carry it.
+    pub(crate) transport: Transport,
+    /// Whether it can be refreshed: not through a page or a provider (contract section 5).
+    pub(crate) family: bool,
+    /// The stored secret that was looked at: it must still be the stored one.
+    pub(crate) secret: Option<String>,
 }
 
 /// None: the account or its secret changed while the login was under way.
@@ -29,27 +51,46 @@ pub(super) async fn session(
     admitted: &Admitted,
     asked: &Asked,
 ) -> Result<Option<Opened>, Problem> {
-    let control = ask.control;
     let secret = current_secret(ask, admitted).await?;
-    if asked.transport != Transport::Token {
+    let wanted = Wanted {
+        account: admitted.account(),
+        strategy: admitted.strategy(),
+        transport: asked.transport,
+        family: !asked.browser,
+        secret: Some(secret),
+    };
+    let Some(opened) = open(ask, wanted).await? else { return Ok(None) };
+    ask.audit(Audit {
+        event: "login",
+        account: Some(&opened.account.name),
+        strategy: Some(admitted.strategy()),
+        sid: Some(opened.live.sid()),
+        ..Audit::default()
+    });
+    Ok(Some(opened))
+}
+
+/// A new session in the store and the table. The one that this browser has so far ends. None:
+/// the account is not active any more, or its secret is another one.
+pub(crate) async fn open(ask: &Ask<'_>, wanted: Wanted<'_>) -> Result<Option<Opened>, Problem> {
+    let control = ask.control;
+    if wanted.transport != Transport::Token {
         end_former(ask).await?;
     }
     let cookie = control.random.opaque();
-    let record = record(ask, admitted, asked, &cookie);
-    let inserted = control.store.insert_session(record.clone(), Some(secret)).await;
+    let record = record(ask, &wanted, &cookie);
+    let keys = control.tokens.refresh();
+    let value = wanted.family.then(|| keys.first(&control.random));
+    let family = value.as_ref().map(|value| NewFamily { name: value.family(), current: value.hash() });
+    let inserted = control.store.open_session(record.clone(), family, wanted.secret).await;
     if !inserted.map_err(|e| store_failed(&e))? {
         return Ok(None);
     }
-    let account = admitted.account().clone();
+    let account = wanted.account.clone();
     let live = control.sessions.insert(&record, account.clone());
-    ask.audit(Audit {
-        event: "login",
-        account: Some(&account.name),
-        strategy: Some(admitted.strategy()),
-        sid: Some(live.sid()),
-        ..Audit::default()
-    });
-    Ok(Some(Opened { live, account, cookie }))
+    let refresh = value.map(|value| keys.write(&value));
+    let (cookie_expires, at) = (record.cookie_expires, record.created);
+    Ok(Some(Opened { live, account, cookie, cookie_expires, at, refresh }))
 }
 
 /// Stores a renewed secret, and says which one is the stored one now as far as we know.
@@ -62,9 +103,10 @@ async fn current_secret(ask: &Ask<'_>, admitted: &Admitted) -> Result<String, Pr
     Ok(if is_new { new } else { old }.to_owned())
 }
 
-/// The session of the cookie that this browser has so far ends with the login, whoever
-/// put that cookie there (session fixation).
+/// The sessions of the cookies that this browser has so far end with the login, whoever
+/// put those cookies there (session fixation).
 async fn end_former(ask: &Ask<'_>) -> Result<(), Problem> {
+    refresh::end_family_of_cookie(ask).await?;
     let former = presented_cookie(ask).await.map_err(|_| Problem::from(Code::StoreUnavailable))?;
     let Some(former) = former else { return Ok(()) };
     ask.control.store.end_session(former.sid()).await.map_err(|e| store_failed(&e))?;
@@ -72,17 +114,23 @@ async fn end_former(ask: &Ask<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn record(ask: &Ask<'_>, admitted: &Admitted, asked: &Asked, cookie: &str) -> SessionRecord {
-    let now = ask.control.clock.now();
+fn record(ask: &Ask<'_>, wanted: &Wanted<'_>, cookie: &str) -> SessionRecord {
+    let (config, now) = (&ask.control.config, ask.control.clock.now());
+    let lifetime = if wanted.family { config.token.refresh_lifetime } else { config.session.lifetime };
     SessionRecord {
         sid: ask.control.random.uuid().to_string(),
         cookie_hash: hash_cookie(cookie.as_bytes()),
-        account: admitted.account().uuid,
-        strategy: admitted.strategy().to_owned(),
-        transport: asked.transport,
+        cookie_number: 0,
+        cookie_expires: now.plus(config.session.lifetime.min(lifetime)),
+        cookie_used: now,
+        former_cookie: None,
+        family: wanted.family,
+        account: wanted.account.uuid,
+        strategy: wanted.strategy.to_owned(),
+        transport: wanted.transport,
         created: now,
         last_used: now,
-        expires: now.plus(ask.control.config.session.lifetime),
+        expires: now.plus(lifetime),
         address: ask.request.client,
         user_agent: user_agent(ask),
     }

@@ -245,7 +245,7 @@ async fn the_transport_says_what_is_given_out() {
 
 #[tokio::test]
 async fn no_token_outlives_its_session() {
-    let gateway = Gateway::start("[session]\nlifetime = \"5m\"\nidle = \"5m\"").await;
+    let gateway = Gateway::start("[token]\nrefresh_lifetime = \"5m\"").await;
     let answer = gateway.login("ann").await;
     assert_eq!(answer.json()["expires_in"], 300);
     gateway.advance(301);

@@ -144,7 +144,11 @@ fn live(session: Arc<LiveSession>, by_cookie: bool, now: UnixMillis) -> Option<I
     if !session.is_live(now) {
         return None;
     }
-    session.touch(now);
+    if by_cookie {
+        session.touch_by_cookie(now)
+    } else {
+        session.touch(now)
+    }
     let account = session.account();
     Some(Identity { session, account, by_cookie })
 }

@@ -377,7 +377,12 @@ async fn upgraded(
     let client = End { reader: wire.reader, writer: wire.writer, first: early };
     let used = || {
         if let Some(identity) = job.permit.identity() {
-            identity.session.touch(worker.clock.now());
+            let now = worker.clock.now();
+            if identity.by_cookie {
+                identity.session.touch_by_cookie(now)
+            } else {
+                identity.session.touch(now)
+            }
         }
     };
     let idle = job.upstream().idle_timeout;

@@ -1,7 +1,7 @@
 //! What the table promises, shown before a store that answers when the test lets it.
 
 use super::{
-    Account, LiveSession, Lookup, SessionRecord, Sessions, Transport, Unavailable,
+    Account, Idle, LiveSession, Lookup, SessionRecord, Sessions, Transport, Unavailable,
     ask::{Asked, Question, Row, Source},
     hash_cookie,
 };
@@ -75,7 +75,12 @@ impl SlowStore {
     }
 
     fn small_table(self: &Arc<Self>, capacity: usize) -> Arc<Sessions> {
-        Arc::new(Sessions::over(Arc::new(self.clone()), IDLE, Handle::current(), capacity))
+        Arc::new(Sessions::over(
+            Arc::new(self.clone()),
+            Idle { session: IDLE, family: IDLE },
+            Handle::current(),
+            capacity,
+        ))
     }
 
     fn asked(&self) -> usize {
@@ -109,6 +114,11 @@ fn row(n: usize, account: Account, read_at: u64) -> Row {
     let record = SessionRecord {
         sid: format!("sid-{n}"),
         cookie_hash: hash_cookie(cookie(n).as_bytes()),
+        cookie_number: 0,
+        cookie_expires: START.plus(LIFETIME),
+        cookie_used: START,
+        former_cookie: None,
+        family: false,
         account: account.uuid,
         strategy: "local".into(),
         transport: Transport::Both,
@@ -272,11 +282,11 @@ async fn idleness_and_lifetime_end_at_their_millisecond() {
     assert_ne!(session.serial(), session_again.serial());
     let clock = Clock::manual(START);
     while clock.now() < UnixMillis(START.plus(LIFETIME).0 - 1) {
-        session_again.touch(clock.now());
+        session_again.touch_by_cookie(clock.now());
         let left = session_again.expires().since(clock.now()) - Duration::from_millis(1);
         clock.advance(left.min(IDLE - Duration::from_millis(1)));
     }
-    session_again.touch(clock.now());
+    session_again.touch_by_cookie(clock.now());
     assert_eq!(seen(&table, 1, clock.now()), "live");
     clock.advance(Duration::from_millis(1));
     assert_eq!(seen(&table, 1, clock.now()), "none");

@@ -46,20 +46,12 @@ impl CookieNames {
 
     /// Our session cookie among the values of a request's `Cookie` fields.
     pub fn session_value<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Found<'a> {
-        let mut found = Found::Absent;
-        for pair in fields.flat_map(pairs) {
-            let Some(equals) = pair.iter().position(|b| *b == b'=') else { continue };
-            if is_old_style(&pair[..equals], &pair[equals + 1..]) {
-                return Found::Several;
-            }
-            if &pair[..equals] == self.session.as_bytes() {
-                found = match found {
-                    Found::Absent => Found::One(&pair[equals + 1..]),
-                    _ => return Found::Several,
-                };
-            }
-        }
-        found
+        value(&self.session, fields)
+    }
+
+    /// The refresh cookie, found in the same way.
+    pub fn refresh_value<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Found<'a> {
+        value(&self.refresh, fields)
     }
 
     /// The value of a `Cookie` field without our cookies; empty when nothing is left. The
@@ -96,6 +88,16 @@ impl CookieNames {
         self.set(&self.session, "", same_site, Duration::ZERO)
     }
 
+    /// `Set-Cookie` for a refresh token. No other site ever sends it (contract, section 5).
+    pub fn set_refresh(&self, value: &str, max_age: Duration) -> String {
+        self.set(&self.refresh, value, SameSite::Strict, max_age)
+    }
+
+    /// `Set-Cookie` that takes the refresh token from the browser.
+    pub fn clear_refresh(&self) -> String {
+        self.set_refresh("", Duration::ZERO)
+    }
+
     fn set(&self, name: &str, value: &str, same_site: SameSite, max_age: Duration) -> String {
         let same_site = match same_site {
             SameSite::Lax => "Lax",
@@ -112,6 +114,24 @@ impl CookieNames {
         let name = trim(name);
         self.all.iter().any(|ours| ours.as_bytes() == name)
     }
+}
+
+/// The cookie of this name. (RFC 6265bis §5.6.3 and no older way.)
+fn value<'a>(name: &str, fields: impl Iterator<Item = &'a [u8]>) -> Found<'a> {
+    let mut found = Found::Absent;
+    for pair in fields.flat_map(pairs) {
+        let Some(equals) = pair.iter().position(|b| *b == b'=') else { continue };
+        if is_old_style(&pair[..equals], &pair[equals + 1..]) {
+            return Found::Several;
+        }
+        if &pair[..equals] == name.as_bytes() {
+            found = match found {
+                Found::Absent => Found::One(&pair[equals + 1..]),
+                _ => return Found::Several,
+            };
+        }
+    }
+    found
 }
 
 fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -145,11 +145,22 @@ impl Feed {
 
     async fn apply(&self, event: &Event) -> Stored<()> {
         match &event.change {
+            Change::SessionChanged(sid) => self.session_changed(sid).await?,
             Change::SessionEnded(sid) => revoked(self.sessions.end(sid)),
             Change::SessionsEnded(account) => revoked(self.sessions.end_all_before(*account, event.id)),
             Change::AccountDeleted(account) => revoked(self.sessions.end_all(*account)),
             Change::AccountChanged(account) => self.account_changed(*account).await?,
             Change::KeysChanged => self.keys_changed().await?,
+        }
+        Ok(())
+    }
+
+    /// A refresh at another gateway. One of our own is known already, and read once more.
+    async fn session_changed(&self, sid: &str) -> Stored<()> {
+        if self.sessions.shelf().by_sid(sid).is_some()
+            && let Some((record, ..)) = self.store.session_by_sid(sid).await?
+        {
+            self.sessions.rotated(&record);
         }
         Ok(())
     }
@@ -219,7 +230,7 @@ mod tests {
     use super::*;
     use crate::{
         random::Random,
-        sessions::{Lookup, SessionRecord, Transport},
+        sessions::{Idle, Lookup, SessionRecord, Transport},
         store::{NewAccount, NewCredential},
     };
     use portcullis_config::{Algorithm, Assertion, Token};
@@ -248,6 +259,9 @@ mod tests {
             audience: "https://gw.test".into(),
             lifetime: HOUR,
             max_lifetime: HOUR,
+            refresh_lifetime: HOUR,
+            refresh_idle: HOUR,
+            refresh_grace: HOUR,
             rotate: 24 * HOUR,
             schemes: vec![],
         };
@@ -255,7 +269,8 @@ mod tests {
         let sealer = store.sealer().unwrap();
         let tokens = Tokens::load(&store, &sealer, &token, &assertion, Random::system(), &clock).await;
         let tokens = Arc::new(tokens.unwrap());
-        let sessions = Arc::new(Sessions::new(store.clone(), HOUR, Handle::current()));
+        let sessions =
+            Arc::new(Sessions::new(store.clone(), Idle { session: HOUR, family: HOUR }, Handle::current()));
         let ann = Uuid::from_u128(1);
         let account = NewAccount {
             uuid: ann,
@@ -286,6 +301,11 @@ mod tests {
             let record = SessionRecord {
                 sid: sid.into(),
                 cookie_hash: crate::sessions::hash_cookie(sid.as_bytes()),
+                cookie_number: 0,
+                cookie_expires: NOW.plus(12 * HOUR),
+                cookie_used: NOW,
+                former_cookie: None,
+                family: false,
                 account: self.ann,
                 strategy: "local".into(),
                 transport: Transport::Both,

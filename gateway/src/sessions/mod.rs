@@ -26,5 +26,5 @@ pub use cookie::{CookieNames, Found};
 pub use feed::Feed;
 #[cfg(test)]
 pub(crate) use session::live_for_tests;
-pub use session::{LiveSession, SessionRecord, Transport};
+pub use session::{Idle, LiveSession, SessionRecord, Transport, Used};
 pub use table::{Lookup, Sessions, Unavailable, hash_cookie};

@@ -36,6 +36,16 @@ pub struct SessionRecord {
     pub sid: String,
     /// SHA-256 of the cookie's value.
     pub cookie_hash: [u8; 32],
+    /// The how many-th it is: 0 at the login, one more at each refresh.
+    pub cookie_number: u64,
+    /// From when on that cookie opens nothing, however much it is used.
+    pub cookie_expires: UnixMillis,
+    /// When that cookie was used last, as of the last write.
+    pub cookie_used: UnixMillis,
+    /// The cookie before it, which opens the session until then.
+    pub former_cookie: Option<([u8; 32], UnixMillis)>,
+    /// Whether it has a refresh family, and so lives without use for longer.
+    pub family: bool,
     /// Whose.
     pub account: Uuid,
     /// Which strategy instance admitted it.
@@ -60,12 +70,16 @@ pub struct LiveSession {
     sid: Box<str>,
     strategy: Box<str>,
     transport: Transport,
-    cookie_hash: [u8; 32],
+    family: bool,
+    cookies: ArcSwap<Cookies>,
+    created: UnixMillis,
     expires: UnixMillis,
-    idle: Duration,
+    idle: Idle,
     /// One cell for all sessions of an account: a change is seen by each at once.
     account: AccountCell,
     last_used: AtomicU64,
+    /// The last of these that was by cookie.
+    cookie_used: AtomicU64,
     /// The last use that the store knows.
     saved: AtomicU64,
     /// The number of the newest event when the store was asked.
@@ -76,22 +90,74 @@ pub struct LiveSession {
     told: Notify,
 }
 
+/// The cookies that open a session. A refresh gives a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cookies {
+    pub(super) hash: [u8; 32],
+    pub(super) number: u64,
+    /// From when on it opens nothing, however much it is used.
+    pub(super) expires: UnixMillis,
+    /// The one before it, and until when that opens.
+    pub(super) former: Option<([u8; 32], UnixMillis)>,
+}
+
+impl Cookies {
+    pub(super) fn of(record: &SessionRecord) -> Self {
+        Self {
+            hash: record.cookie_hash,
+            number: record.cookie_number,
+            expires: record.cookie_expires,
+            former: record.former_cookie,
+        }
+    }
+}
+
+/// How long a session lives without use (contract, section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// Without a refresh family, and each session cookie: `[session] idle`.
+    pub session: Duration,
+    /// With one: `[token] refresh_idle`.
+    pub family: Duration,
+}
+
+impl Idle {
+    /// As the configuration has it.
+    pub fn of(config: &portcullis_config::Config) -> Self {
+        Self { session: config.session.idle, family: config.token.refresh_idle }
+    }
+}
+
+/// A last use of a session, on its way to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// Which session.
+    pub sid: String,
+    /// When it was used last.
+    pub at: UnixMillis,
+    /// When it was used last by cookie.
+    pub by_cookie: UnixMillis,
+}
+
 /// The account as it is now, shared by its sessions.
 pub(super) type AccountCell = Arc<ArcSwap<Account>>;
 
 impl LiveSession {
-    pub(super) fn new(record: &SessionRecord, account: AccountCell, idle: Duration, read_at: u64) -> Self {
+    pub(super) fn new(record: &SessionRecord, account: AccountCell, idle: Idle, read_at: u64) -> Self {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         Self {
             serial: SERIAL.fetch_add(1, Relaxed),
             sid: record.sid.as_str().into(),
             strategy: record.strategy.as_str().into(),
             transport: record.transport,
-            cookie_hash: record.cookie_hash,
+            family: record.family,
+            cookies: ArcSwap::from_pointee(Cookies::of(record)),
+            created: record.created,
             expires: record.expires,
             idle,
             account,
             last_used: AtomicU64::new(record.last_used.0),
+            cookie_used: AtomicU64::new(record.cookie_used.0),
             saved: AtomicU64::new(record.last_used.0),
             read_at: AtomicU64::new(read_at),
             slot: AtomicUsize::new(0),
@@ -120,6 +186,16 @@ impl LiveSession {
         self.transport
     }
 
+    /// Whether it has a refresh family.
+    pub fn has_family(&self) -> bool {
+        self.family
+    }
+
+    /// When it began.
+    pub fn created(&self) -> UnixMillis {
+        self.created
+    }
+
     /// The account as it is now.
     pub fn account(&self) -> Arc<Account> {
         self.account.load_full()
@@ -127,18 +203,38 @@ impl LiveSession {
 
     /// Not ended, not expired, not idle for too long, and the account is active.
     pub fn is_live(&self, now: UnixMillis) -> bool {
+        let idle = if self.family { self.idle.family } else { self.idle.session };
         !self.over.load(Acquire)
             && now < self.expires
-            && now.since(self.last_used()) < self.idle
+            && now.since(self.last_used()) < idle
             && self.account.load().active
+    }
+
+    /// Whether the cookie of this hash opens it now: the present one for `[session] idle`
+    /// since its last use and until its own end, the one before it until grace ends.
+    pub(super) fn is_opened_by(&self, hash: &[u8; 32], now: UnixMillis) -> bool {
+        let cookies = self.cookies.load();
+        if cookies.hash == *hash {
+            let used = UnixMillis(self.cookie_used.load(Relaxed));
+            return now < cookies.expires && now.since(used) < self.idle.session;
+        }
+        cookies.former.is_some_and(|(former, until)| former == *hash && now < until)
+    }
+
+    /// Whether its present cookie opens it now.
+    pub fn has_working_cookie(&self, now: UnixMillis) -> bool {
+        self.is_opened_by(&self.cookies.load().hash, now)
     }
 
     /// Notes a use. Time never goes back: of two uses the later one counts.
     pub fn touch(&self, now: UnixMillis) {
-        // A plain read first: thousands of requests in one millisecond write once.
-        if self.last_used.load(Relaxed) < now.0 {
-            self.last_used.fetch_max(now.0, Relaxed);
-        }
+        later(&self.last_used, now);
+    }
+
+    /// Notes a use by cookie, or on a connection that a cookie opened.
+    pub fn touch_by_cookie(&self, now: UnixMillis) {
+        later(&self.last_used, now);
+        later(&self.cookie_used, now);
     }
 
     /// The end that nothing moves.
@@ -171,8 +267,20 @@ impl LiveSession {
         self.told.notify_waiters();
     }
 
-    pub(super) fn cookie_hash(&self) -> &[u8; 32] {
-        &self.cookie_hash
+    pub(super) fn cookies(&self) -> Arc<Cookies> {
+        self.cookies.load_full()
+    }
+
+    /// The cookie before the present one opens nothing any more.
+    pub(super) fn forget_former(&self) {
+        let cookies = self.cookies();
+        self.cookies.store(Arc::new(Cookies { former: None, ..Cookies::clone(&cookies) }));
+    }
+
+    /// A refresh gave a new cookie, and that was a use.
+    pub(super) fn give(&self, cookies: Cookies, used: UnixMillis) {
+        self.cookies.store(Arc::new(cookies));
+        self.touch_by_cookie(used);
     }
 
     pub(super) fn account_cell(&self) -> &AccountCell {
@@ -188,20 +296,30 @@ impl LiveSession {
     }
 
     /// The store was asked again, and knew it still.
-    pub(super) fn read_again(&self, read_at: u64, last_used: UnixMillis) {
+    pub(super) fn read_again(&self, read_at: u64, record: &SessionRecord) {
         self.read_at.fetch_max(read_at, Relaxed);
-        self.saved.fetch_max(last_used.0, Relaxed);
-        self.touch(last_used);
+        self.saved.fetch_max(record.last_used.0, Relaxed);
+        self.touch(record.last_used);
+        later(&self.cookie_used, record.cookie_used);
     }
 
     /// The last use, if the store does not know it yet.
-    pub(super) fn unsaved_use(&self) -> Option<UnixMillis> {
-        let last = self.last_used.load(Relaxed);
-        (last > self.saved.load(Relaxed)).then_some(UnixMillis(last))
+    pub(super) fn unsaved_use(&self) -> Option<Used> {
+        let at = self.last_used.load(Relaxed);
+        let by_cookie = UnixMillis(self.cookie_used.load(Relaxed));
+        let used = || Used { sid: self.sid.to_string(), at: UnixMillis(at), by_cookie };
+        (at > self.saved.load(Relaxed)).then(used)
     }
 
     pub(super) fn saved_use(&self, last_used: UnixMillis) {
         self.saved.fetch_max(last_used.0, Relaxed);
+    }
+}
+
+/// A plain read first: thousands of requests in one millisecond write once.
+fn later(cell: &AtomicU64, now: UnixMillis) {
+    if cell.load(Relaxed) < now.0 {
+        cell.fetch_max(now.0, Relaxed);
     }
 }
 
@@ -226,6 +344,11 @@ pub(crate) fn live_for_tests(
     let record = SessionRecord {
         sid: sid.to_owned(),
         cookie_hash: [0; 32],
+        cookie_number: 0,
+        cookie_expires: expires,
+        cookie_used: now,
+        former_cookie: None,
+        family: false,
         account: account.uuid,
         strategy: "local".to_owned(),
         transport: Transport::Both,
@@ -236,5 +359,6 @@ pub(crate) fn live_for_tests(
         user_agent: String::new(),
     };
     let account = Arc::new(ArcSwap::from_pointee(account));
-    Arc::new(LiveSession::new(&record, account, Duration::from_secs(3_600), 0))
+    let hour = Duration::from_secs(3_600);
+    Arc::new(LiveSession::new(&record, account, Idle { session: hour, family: hour }, 0))
 }

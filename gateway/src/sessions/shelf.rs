@@ -4,21 +4,21 @@
 use super::{
     Account, LiveSession, SessionRecord,
     changes::{Changes, Subject},
-    session::AccountCell,
+    session::{AccountCell, Cookies, Idle, Used},
 };
 use crate::clock::UnixMillis;
 use arc_swap::ArcSwap;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
-    time::Duration,
 };
 use uuid::Uuid;
 
 /// How many are looked at to find one that may go.
 const SAMPLE: usize = 16;
 
-/// How many references the shelf itself holds on a session: two maps, two books.
+/// How many references the shelf itself holds on a session: two maps, two books. (One more for
+/// a moment after a refresh, for the cookie before: such a session is spared.)
 const OWN_REFERENCES: usize = 4;
 
 /// How many last uses of sessions that left the table wait to be written.
@@ -30,7 +30,7 @@ pub(super) struct Shelf {
     by_sid: papaya::HashMap<Box<str>, Arc<LiveSession>>,
     books: Mutex<Books>,
     capacity: usize,
-    idle: Duration,
+    idle: Idle,
 }
 
 /// What only writers see.
@@ -42,7 +42,7 @@ struct Books {
     people: HashMap<Uuid, Person>,
     changes: Changes,
     /// Last uses of sessions that left the table before they were written.
-    left: Vec<(String, UnixMillis)>,
+    left: Vec<Used>,
 }
 
 /// An account with at least one session here.
@@ -56,7 +56,7 @@ struct Person {
 pub(super) struct Overtaken;
 
 impl Shelf {
-    pub(super) fn new(capacity: usize, idle: Duration) -> Self {
+    pub(super) fn new(capacity: usize, idle: Idle) -> Self {
         Self {
             by_cookie: papaya::HashMap::new(),
             by_sid: papaya::HashMap::new(),
@@ -99,7 +99,8 @@ impl Shelf {
         }
         let cell = books.cell(account);
         if let Some(known) = self.by_sid(&record.sid) {
-            known.read_again(read_at, record.last_used);
+            known.read_again(read_at, record);
+            self.give(&known, record);
             return Ok(known);
         }
         if books.all.len() >= self.capacity {
@@ -111,7 +112,11 @@ impl Shelf {
         let person =
             books.people.entry(record.account).or_insert_with(|| Person { cell, sessions: HashMap::new() });
         person.sessions.insert(session.serial(), session.clone());
-        self.by_cookie.pin().insert(record.cookie_hash, session.clone());
+        let by_cookie = self.by_cookie.pin();
+        by_cookie.insert(record.cookie_hash, session.clone());
+        if let Some((former, _)) = record.former_cookie {
+            by_cookie.insert(former, session.clone());
+        }
         self.by_sid.pin().insert(session.sid().into(), session.clone());
         Ok(session)
     }
@@ -125,6 +130,33 @@ impl Shelf {
         self.remove(&mut books, &session);
         session.end();
         Some(session)
+    }
+
+    /// A refresh gave the session a new cookie. One that has ended meanwhile is not here,
+    /// and does not come back by this.
+    pub(super) fn rotated(&self, record: &SessionRecord) {
+        let _books = self.books();
+        if let Some(session) = self.by_sid(&record.sid) {
+            self.give(&session, record);
+        }
+    }
+
+    /// The session's cookies are now those of `record`, unless they are newer already.
+    /// Called with the books open.
+    fn give(&self, session: &Arc<LiveSession>, record: &SessionRecord) {
+        let (old, new) = (session.cookies(), Cookies::of(record));
+        if new.number <= old.number {
+            return;
+        }
+        let by_cookie = self.by_cookie.pin();
+        by_cookie.insert(new.hash, session.clone());
+        if let Some((former, _)) = old.former {
+            by_cookie.remove(&former);
+        }
+        if new.former.is_none_or(|(former, _)| former != old.hash) {
+            by_cookie.remove(&old.hash);
+        }
+        session.give(new, record.cookie_used);
     }
 
     /// All sessions of an account are over that the store knew before event `before`;
@@ -187,31 +219,39 @@ impl Shelf {
             self.remove(&mut books, &session);
             session.end();
         }
+        // Cookies that a refresh replaced, once grace is over.
+        let by_cookie = self.by_cookie.pin();
+        for session in &books.all {
+            if let Some((former, _)) = session.cookies().former.filter(|(_, until)| *until <= now) {
+                by_cookie.remove(&former);
+                session.forget_former();
+            }
+        }
     }
 
     /// Last uses that the store does not know yet.
-    pub(super) fn unsaved(&self) -> Vec<(String, UnixMillis)> {
+    pub(super) fn unsaved(&self) -> Vec<Used> {
         let mut books = self.books();
         let mut uses = std::mem::take(&mut books.left);
-        uses.extend(books.all.iter().filter_map(|s| s.unsaved_use().map(|at| (s.sid().to_owned(), at))));
+        uses.extend(books.all.iter().filter_map(|s| s.unsaved_use()));
         uses
     }
 
     /// The store knows them now.
-    pub(super) fn saved(&self, uses: &[(String, UnixMillis)]) {
-        for (sid, at) in uses {
-            if let Some(session) = self.by_sid(sid) {
-                session.saved_use(*at);
+    pub(super) fn saved(&self, uses: &[Used]) {
+        for used in uses {
+            if let Some(session) = self.by_sid(&used.sid) {
+                session.saved_use(used.at);
             }
         }
     }
 
     /// They could not be written. Those in the table are still there to be written; of
     /// those that left it, what fits is kept.
-    pub(super) fn not_saved(&self, uses: Vec<(String, UnixMillis)>) {
+    pub(super) fn not_saved(&self, uses: Vec<Used>) {
         let mut books = self.books();
         let room = LEFT.saturating_sub(books.left.len());
-        books.left.extend(uses.into_iter().filter(|(sid, _)| self.by_sid(sid).is_none()).take(room));
+        books.left.extend(uses.into_iter().filter(|used| self.by_sid(&used.sid).is_none()).take(room));
     }
 
     /// How many there are.
@@ -224,7 +264,10 @@ impl Shelf {
     }
 
     fn remove(&self, books: &mut Books, session: &Arc<LiveSession>) {
-        self.by_cookie.pin().remove(session.cookie_hash());
+        let (by_cookie, cookies) = (self.by_cookie.pin(), session.cookies());
+        for hash in [Some(cookies.hash), cookies.former.map(|(hash, _)| hash)].into_iter().flatten() {
+            by_cookie.remove(&hash);
+        }
         self.by_sid.pin().remove(session.sid());
         let slot = session.slot().load(Relaxed);
         books.all.swap_remove(slot);
@@ -250,8 +293,8 @@ impl Shelf {
         let oldest = oldest.cloned();
         books.hand = (books.hand + SAMPLE) % len.max(1);
         if let Some(session) = oldest {
-            if let Some(at) = session.unsaved_use().filter(|_| books.left.len() < LEFT) {
-                books.left.push((session.sid().to_owned(), at));
+            if let Some(used) = session.unsaved_use().filter(|_| books.left.len() < LEFT) {
+                books.left.push(used);
             }
             self.remove(books, &session);
         }

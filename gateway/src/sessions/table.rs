@@ -1,14 +1,14 @@
 //! The concurrent table of live sessions, and the question to the store behind it.
 
 use super::{
-    Account, LiveSession, SessionRecord,
+    Account, Idle, LiveSession, SessionRecord,
     absent::Absent,
     ask::{Answer, Question, Questions, Source},
     shelf::Shelf,
 };
 use crate::{clock::UnixMillis, store::Store};
 use aws_lc_rs::digest;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -60,11 +60,11 @@ pub fn hash_cookie(value: &[u8]) -> [u8; 32] {
 impl Sessions {
     /// An empty table before `store`; questions run on `runtime`, the control plane's.
     /// A session that is not used for `idle` is over.
-    pub fn new(store: Store, idle: Duration, runtime: Handle) -> Self {
+    pub fn new(store: Store, idle: Idle, runtime: Handle) -> Self {
         Self::over(Arc::new(store), idle, runtime, SESSIONS)
     }
 
-    pub(super) fn over(source: Arc<dyn Source>, idle: Duration, runtime: Handle, capacity: usize) -> Self {
+    pub(super) fn over(source: Arc<dyn Source>, idle: Idle, runtime: Handle, capacity: usize) -> Self {
         let known = Known {
             shelf: Shelf::new(capacity, idle),
             no_cookie: Absent::new(ABSENT),
@@ -79,7 +79,10 @@ impl Sessions {
             return Lookup::None;
         }
         let hash = hash_cookie(value);
-        look(self.known.shelf.by_cookie(&hash), now, || self.known.no_cookie.knows(&hash, now))
+        match look(self.known.shelf.by_cookie(&hash), now, || self.known.no_cookie.knows(&hash, now)) {
+            Lookup::Live(session) if !session.is_opened_by(&hash, now) => Lookup::None,
+            looked => looked,
+        }
     }
 
     /// By the `sid` of a verified token.
@@ -99,7 +102,9 @@ impl Sessions {
         if !is_cookie(value) {
             return Ok(None);
         }
-        self.ask(Question::Cookie(hash_cookie(value)), now).await
+        let hash = hash_cookie(value);
+        let found = self.ask(Question::Cookie(hash), now).await?;
+        Ok(found.filter(|session| session.is_opened_by(&hash, now)))
     }
 
     /// The same by `sid`.
@@ -122,6 +127,12 @@ impl Sessions {
             let _ = questions.put(question, &runtime, || answer).await;
         });
         self.known.shelf.detached(record, account)
+    }
+
+    /// A refresh gave this session a new cookie: on this gateway from now on. One that
+    /// has ended stays ended.
+    pub fn rotated(&self, record: &SessionRecord) {
+        self.known.shelf.rotated(record);
     }
 
     /// This session is over: on this gateway from now on.

@@ -18,6 +18,8 @@ pub enum Change {
     AccountChanged(Uuid),
     /// It is gone, and its sessions with it.
     AccountDeleted(Uuid),
+    /// One session has a new cookie.
+    SessionChanged(String),
     /// One session is over.
     SessionEnded(String),
     /// All sessions that the account had are over.
@@ -69,6 +71,7 @@ pub(super) fn tell(db: &Connection, change: &Change, now: UnixMillis) -> rusqlit
     let (kind, account, sid) = match change {
         Change::AccountChanged(uuid) => ("account_changed", Some(uuid), None),
         Change::AccountDeleted(uuid) => ("account_deleted", Some(uuid), None),
+        Change::SessionChanged(sid) => ("session_changed", None, Some(sid)),
         Change::SessionEnded(sid) => ("session_ended", None, Some(sid)),
         Change::SessionsEnded(uuid) => ("sessions_ended", Some(uuid), None),
         Change::KeysChanged => ("keys_changed", None, None),
@@ -97,6 +100,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let change = match row.get_ref(1)?.as_str()? {
         "account_changed" => Change::AccountChanged(column_uuid(row, 2)?),
         "account_deleted" => Change::AccountDeleted(column_uuid(row, 2)?),
+        "session_changed" => Change::SessionChanged(row.get(3)?),
         "session_ended" => Change::SessionEnded(row.get(3)?),
         "sessions_ended" => Change::SessionsEnded(column_uuid(row, 2)?),
         "keys_changed" => Change::KeysChanged,

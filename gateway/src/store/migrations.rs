@@ -7,8 +7,11 @@ use rusqlite::Connection;
 use std::{fs, os::unix::fs::OpenOptionsExt, path::Path};
 
 /// What leads from nothing to the present form.
-pub(super) const STEPS: &[&str] =
-    &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_keys.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_keys.sql"),
+    include_str!("migrations/0003_refresh.sql"),
+];
 
 /// Marks the file as ours (`PRAGMA application_id`): "PCLS".
 const APPLICATION: i32 = 0x5043_4c53;

@@ -12,6 +12,7 @@
 mod accounts;
 mod credentials;
 mod events;
+mod families;
 mod key;
 mod keys;
 mod lock;
@@ -22,6 +23,7 @@ mod sessions;
 mod thread;
 
 pub use events::{Change, Event};
+pub use families::{NewFamily, Presented, Rotation, Successor, Terms};
 pub use keys::{KeyState, StoredKey};
 pub use open::{OpenError, OpenMode, StoreOptions};
 

@@ -6,22 +6,34 @@ use super::{
     accounts::{self, WIDTH, account},
     column_millis, column_uuid,
     events::{self, Change, tell},
+    families::{self, NewFamily},
     millis, unreadable,
 };
 use crate::{
     clock::UnixMillis,
-    sessions::{Account, SessionRecord, Transport},
+    sessions::{Account, SessionRecord, Transport, Used},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 const COLUMNS: &str = "s.sid, s.cookie_hash, s.account, s.strategy, s.transport, s.created, s.last_used, \
-                       s.expires, s.address, s.user_agent";
+                       s.expires, s.address, s.user_agent, s.cookie_number, s.cookie_expires, s.cookie_used, \
+                       s.former_hash, s.former_until, s.family";
 
 impl Store {
     /// Inserts a session if its account is still active and, where the login looked at a
     /// secret, that secret is still the stored one; false otherwise.
     pub async fn insert_session(&self, session: SessionRecord, secret: Option<String>) -> Stored<bool> {
+        self.open_session(session, None, secret).await
+    }
+
+    /// The same with a refresh family.
+    pub async fn open_session(
+        &self,
+        session: SessionRecord,
+        family: Option<NewFamily>,
+        secret: Option<String>,
+    ) -> Stored<bool> {
         self.write(move |db| {
             let account = session.account.to_string();
             let admitted: bool = db
@@ -32,6 +44,9 @@ impl Store {
                 .query_row(params![account, session.strategy, secret], |row| row.get(0))?;
             if admitted {
                 insert(db, &session)?;
+                if let Some(family) = &family {
+                    families::insert(db, &session.sid, family)?;
+                }
             }
             Ok(admitted)
         })
@@ -41,7 +56,7 @@ impl Store {
     /// The session of this cookie with its account, and the newest event as of the same
     /// moment: whoever remembers it applies the events after that number.
     pub async fn session_by_cookie(&self, hash: [u8; 32]) -> Stored<Option<(SessionRecord, Account, u64)>> {
-        self.read(move |db| found(db, "s.cookie_hash = ?1", hash)).await
+        self.read(move |db| found(db, "s.cookie_hash = ?1 OR s.former_hash = ?1", hash)).await
     }
 
     /// The same by `sid`.
@@ -88,12 +103,14 @@ impl Store {
 
     /// Notes when sessions were used last. One that is gone stays gone, and no time moves
     /// backwards.
-    pub async fn touch_sessions(&self, uses: Vec<(String, UnixMillis)>) -> Stored<()> {
+    pub async fn touch_sessions(&self, uses: Vec<Used>) -> Stored<()> {
         self.write(move |db| {
-            let mut touch =
-                db.prepare_cached("UPDATE sessions SET last_used = ?2 WHERE sid = ?1 AND last_used < ?2")?;
-            for (sid, at) in &uses {
-                touch.execute(params![sid, millis(*at)])?;
+            let mut touch = db.prepare_cached(
+                "UPDATE sessions SET last_used = ?2, cookie_used = max(cookie_used, ?3) \
+                 WHERE sid = ?1 AND last_used < ?2",
+            )?;
+            for used in &uses {
+                touch.execute(params![used.sid, millis(used.at), millis(used.by_cookie)])?;
             }
             Ok(())
         })
@@ -103,14 +120,7 @@ impl Store {
     /// Ends one; false when there was none.
     pub async fn end_session(&self, sid: &str) -> Stored<bool> {
         let (sid, now) = (sid.to_owned(), self.now());
-        self.write(move |db| {
-            let ended = db.prepare_cached("DELETE FROM sessions WHERE sid = ?1")?.execute([&sid])?;
-            if ended == 1 {
-                tell(db, &Change::SessionEnded(sid), now)?;
-            }
-            Ok(ended == 1)
-        })
-        .await
+        self.write(move |db| end(db, &sid, now)).await
     }
 
     /// Ends all of an account, and says how many.
@@ -133,6 +143,44 @@ impl Store {
     }
 }
 
+/// Ends one; false when there was none.
+pub(super) fn end(db: &Connection, sid: &str, now: UnixMillis) -> rusqlite::Result<bool> {
+    let ended = db.prepare_cached("DELETE FROM sessions WHERE sid = ?1")?.execute([sid])?;
+    if ended == 1 {
+        tell(db, &Change::SessionEnded(sid.to_owned()), now)?;
+    }
+    Ok(ended == 1)
+}
+
+/// A session that is not past its end and whose account is active.
+pub(super) fn of_active(
+    db: &Connection,
+    sid: &str,
+    now: UnixMillis,
+) -> rusqlite::Result<Option<SessionRecord>> {
+    let found = found(db, "s.sid = ?1", sid)?;
+    Ok(found.and_then(|(session, account, _)| (account.active && now < session.expires).then_some(session)))
+}
+
+/// Writes the cookies of a session, and that it was used.
+pub(super) fn update_cookie(db: &Connection, session: &SessionRecord) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE sessions SET cookie_hash = ?2, cookie_number = ?3, cookie_expires = ?4, cookie_used = ?5, \
+         former_hash = ?6, former_until = ?7, last_used = ?8 WHERE sid = ?1",
+    )?
+    .execute(params![
+        session.sid,
+        session.cookie_hash,
+        i64::try_from(session.cookie_number).unwrap_or(i64::MAX),
+        millis(session.cookie_expires),
+        millis(session.cookie_used),
+        session.former_cookie.map(|(hash, _)| hash),
+        session.former_cookie.map(|(_, until)| millis(until)),
+        millis(session.last_used),
+    ])?;
+    Ok(())
+}
+
 /// Ends all sessions of an account; the event is written even when none was stored,
 /// because a gateway may still know one.
 pub(super) fn end_all(db: &Connection, account: Uuid, now: UnixMillis) -> rusqlite::Result<usize> {
@@ -145,7 +193,8 @@ pub(super) fn end_all(db: &Connection, account: Uuid, now: UnixMillis) -> rusqli
 fn insert(db: &Connection, session: &SessionRecord) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO sessions (sid, cookie_hash, account, strategy, transport, created, last_used, expires, \
-         address, user_agent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         address, user_agent, cookie_number, cookie_expires, cookie_used, family) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?
     .execute(params![
         session.sid,
@@ -162,6 +211,10 @@ fn insert(db: &Connection, session: &SessionRecord) -> rusqlite::Result<()> {
         millis(session.expires),
         session.address.to_string(),
         session.user_agent,
+        i64::try_from(session.cookie_number).unwrap_or(i64::MAX),
+        millis(session.cookie_expires),
+        millis(session.cookie_used),
+        session.family,
     ])?;
     Ok(())
 }
@@ -200,5 +253,13 @@ fn record(row: &Row<'_>, at: usize) -> rusqlite::Result<SessionRecord> {
         expires: column_millis(row, at + 7)?,
         address: row.get_ref(at + 8)?.as_str()?.parse().map_err(|_| unreadable(at + 8))?,
         user_agent: row.get(at + 9)?,
+        cookie_number: row.get::<_, i64>(at + 10)?.unsigned_abs(),
+        cookie_expires: column_millis(row, at + 11)?,
+        cookie_used: column_millis(row, at + 12)?,
+        former_cookie: match row.get::<_, Option<[u8; 32]>>(at + 13)? {
+            None => None,
+            Some(hash) => Some((hash, column_millis(row, at + 14)?)),
+        },
+        family: row.get(at + 15)?,
     })
 }

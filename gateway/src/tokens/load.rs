@@ -2,7 +2,7 @@
 //! goes. When that is, `keeper.rs` decides.
 
 use super::{
-    Keeper, Tokens,
+    Keeper, RefreshKeys, Tokens,
     keys::{Key, Purpose},
 };
 use crate::{
@@ -54,7 +54,8 @@ impl Tokens {
         let keeper =
             Keeper::new(store.clone(), sealer.clone(), token, assertion, random.clone(), clock.clone());
         keeper.settle().await?;
-        Ok(Self::with_keys(opened(&store.keys().await?, &sealer)?, token, assertion, random))
+        let keys = opened(&store.keys().await?, &sealer)?;
+        Ok(Self::with_keys(keys, token, assertion, RefreshKeys::new(&sealer), random))
     }
 
     /// Takes over what keys the store has now; on an error the old ones stay.

@@ -1,6 +1,7 @@
 //! What is ours by its looks. Wider than the verifier on purpose: an expired or damaged
 //! token of ours is none of an upstream's business either.
 
+use super::refresh::PREFIX;
 use base64::{
     Engine,
     alphabet::URL_SAFE,
@@ -8,9 +9,6 @@ use base64::{
 };
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-
-/// How refresh tokens begin (contract, section 1).
-const REFRESH: &str = "pcr_";
 
 /// Longer payloads are not read; they count as ours, because what cannot be decided is
 /// not passed on.
@@ -26,7 +24,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 pub(super) fn like_ours(value: &str, issuer: &str) -> bool {
     let value = value.trim();
-    if value.starts_with(REFRESH) {
+    if value.starts_with(PREFIX) {
         return true;
     }
     let mut parts = value.split('.');

@@ -3,7 +3,7 @@
 //!
 //! `material.rs` what a key can do · `keys.rs` the key ring · `load.rs` keys from the store ·
 //! `keeper.rs` when keys come and go · `jwt.rs` the compact form, read strictly · `access.rs` access
-//! tokens · `assertion.rs` assertions · `jwks.rs` what is published · `looks.rs` what is
+//! tokens · `refresh.rs` what renews them · `assertion.rs` assertions · `jwks.rs` what is published · `looks.rs` what is
 //! ours by its looks · `verified_cache.rs` what a signature has already proven.
 
 mod access;
@@ -15,6 +15,7 @@ mod keys;
 mod load;
 mod looks;
 mod material;
+mod refresh;
 mod verified_cache;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod tests;
 
 pub use keeper::{Keeper, Revoked, Rotated};
 pub use load::LoadError;
+pub use refresh::{Nonce, RefreshKeys, RefreshValue};
 #[cfg(test)]
 pub(crate) use tests::stored_key_for_tests;
 pub use verified_cache::VerifiedCache;
@@ -64,10 +66,16 @@ pub struct Tokens {
     ring: ArcSwap<Ring>,
     parties: Parties,
     assertion_lifetime: Duration,
+    refresh: RefreshKeys,
     random: Random,
 }
 
 impl Tokens {
+    /// What refresh tokens are made with.
+    pub fn refresh(&self) -> &RefreshKeys {
+        &self.refresh
+    }
+
     /// Rises whenever a key comes or goes; caches of verified tokens are dropped then.
     pub fn generation(&self) -> u64 {
         self.ring.load().generation()
@@ -120,12 +128,14 @@ impl Tokens {
         keys: Vec<Key>,
         token: &portcullis_config::Token,
         assertion: &portcullis_config::Assertion,
+        refresh: RefreshKeys,
         random: Random,
     ) -> Self {
         Self {
             ring: ArcSwap::from_pointee(Ring::new(keys, 1)),
             parties: Parties { issuer: token.issuer.clone(), audience: token.audience.clone() },
             assertion_lifetime: assertion.lifetime,
+            refresh,
             random,
         }
     }

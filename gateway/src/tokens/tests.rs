@@ -38,6 +38,9 @@ impl House {
             audience: "https://gw.test".into(),
             lifetime: 15 * MINUTE,
             max_lifetime: DAY,
+            refresh_lifetime: 30 * DAY,
+            refresh_idle: 14 * DAY,
+            refresh_grace: MINUTE,
             rotate: 90 * DAY,
             schemes: vec![],
         };

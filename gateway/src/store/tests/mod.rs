@@ -2,12 +2,13 @@
 
 mod accounts;
 mod changes;
+mod families;
 mod lockout;
 mod opening;
 mod sessions;
 
 use super::*;
-use crate::sessions::{Account, SessionRecord, Transport};
+use crate::sessions::{Account, SessionRecord, Transport, Used};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -54,10 +55,19 @@ async fn made(store: &Store, name: &str) -> Account {
     store.create_account(new_account(name, None), credentials, NOW).await.unwrap().unwrap()
 }
 
+fn used(sid: &str, at: UnixMillis) -> Used {
+    Used { sid: sid.into(), at, by_cookie: at }
+}
+
 fn session(account: Uuid, sid: &str) -> SessionRecord {
     SessionRecord {
         sid: sid.into(),
         cookie_hash: Random::system().bytes(),
+        cookie_number: 0,
+        cookie_expires: NOW.plus(Duration::from_secs(3600)),
+        cookie_used: NOW,
+        former_cookie: None,
+        family: false,
         account,
         strategy: "local".into(),
         transport: Transport::Both,

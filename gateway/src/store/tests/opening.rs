@@ -231,7 +231,7 @@ async fn while_another_process_holds_the_store_reads_go_on_and_writes_are_refuse
     let many: Vec<_> = (0..10)
         .map(|n| {
             let store = store.clone();
-            tokio::spawn(async move { store.touch_sessions(vec![(n.to_string(), NOW)]).await })
+            tokio::spawn(async move { store.touch_sessions(vec![used(&n.to_string(), NOW)]).await })
         })
         .collect();
     assert!(store.account_by_name("ada").await.unwrap().is_some());

@@ -69,8 +69,8 @@ async fn a_use_is_noted_forwards_only_and_revives_nothing() {
     let account = made(&store, "ada").await;
     store.insert_session(session(account.uuid, "s1"), None).await.unwrap();
     let later = NOW.plus(Duration::from_secs(10));
-    store.touch_sessions(vec![("s1".into(), later), ("gone".into(), later)]).await.unwrap();
-    store.touch_sessions(vec![("s1".into(), NOW)]).await.unwrap();
+    store.touch_sessions(vec![used("s1", later), used("gone", later)]).await.unwrap();
+    store.touch_sessions(vec![used("s1", NOW)]).await.unwrap();
     let (record, ..) = store.session_by_sid("s1").await.unwrap().unwrap();
     assert_eq!(record.last_used, later);
     assert_eq!(store.session_by_sid("gone").await.unwrap(), None);

@@ -10,13 +10,14 @@ mod signature;
 mod weak;
 
 use super::{
-    Refused, Tokens, Verified,
+    RefreshKeys, Refused, Tokens, Verified,
     keys::{Key, Purpose},
     material::{Material, generate},
 };
 use crate::{
     clock::UnixMillis,
     random::Random,
+    seal::Sealer,
     sessions::{Account, LiveSession, live_for_tests},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -89,13 +90,17 @@ impl Forge {
             audience: "https://api.test".into(),
             lifetime: Duration::from_secs(900),
             max_lifetime: Duration::from_secs(3_600),
+            refresh_lifetime: Duration::from_secs(86_400),
+            refresh_idle: Duration::from_secs(86_400),
+            refresh_grace: Duration::from_secs(10),
             rotate: Duration::from_secs(86_400),
             schemes: vec!["Bearer".into()],
         };
         let lifetime = Duration::from_secs(60);
         let header = "X-Assertion".into();
         let part = portcullis_config::Assertion { header, algorithm: assertion_algorithm, lifetime };
-        let tokens = Tokens::with_keys(keys, &token, &part, Random::system());
+        let refresh = RefreshKeys::new(&Sealer::from_text("key", Random::system()));
+        let tokens = Tokens::with_keys(keys, &token, &part, refresh, Random::system());
         Self { algorithm, tokens, access, kid, assertion_kid, assertion_algorithm, assertion }
     }
 
