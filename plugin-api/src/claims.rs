@@ -2,9 +2,11 @@
 //! no later step meets an empty subject or one of a megabyte.
 
 use crate::Object;
+use serde::{Deserialize, Serialize};
 
 /// The name by which a strategy knows a person, for ever and only within its realm.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Subject(String);
 
 impl Subject {
@@ -18,6 +20,20 @@ impl Subject {
     /// The subject as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(text).ok_or("a subject has 1 to 255 bytes and no control characters")
+    }
+}
+
+impl From<Subject> for String {
+    fn from(subject: Subject) -> Self {
+        subject.0
     }
 }
 

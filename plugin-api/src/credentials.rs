@@ -1,18 +1,22 @@
 //! Credentials that the gateway keeps for a strategy (a password's hash), and the
 //! questions it asks about them.
 
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 /// What is to be done with a stored credential. Whether one exists, finding it and
 /// deleting it are the gateway's.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
 pub enum CredentialOp {
     /// Make one from form fields (`password`). `about` holds what the person is called
     /// (name, address), which a strategy may refuse inside a secret.
     Create {
         /// The fields as they were given.
+        #[serde(default)]
         form: BTreeMap<String, String>,
         /// Words that the secret may not contain.
+        #[serde(default)]
         about: Vec<String>,
     },
     /// Take over a secret that is already in stored form (a PHC string). Never reachable
@@ -24,7 +28,7 @@ pub enum CredentialOp {
 }
 
 /// What the gateway should store.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct CredentialReply {
     /// Opaque to the gateway.
     pub secret: String,

@@ -76,19 +76,35 @@
 //! - A subject is for ever: not an address, not a name that may change.
 //! - A call may be dropped at any `await`, and is after ten seconds. What blocks or computes
 //!   for more than a millisecond belongs on [`workers::Workers`].
+//! - In a library, `tokio` works as usual: each instance has a runtime of its own, on one thread.
 //! - A panic is caught and is an error of that call. `exit`, a stack overflow and running
 //!   out of memory are not: they end the gateway.
 //! - Text in [`StrategyError::Failed`] is written to the log: no secret may be in it.
 //!
+//! # The same strategy as a library
+//!
+//! A package of one line, [`export_strategy!`], makes a crate like the one above a shared
+//! library that the gateway loads. Nothing of Rust crosses that boundary ([`abi`]): the
+//! messages do, as JSON ([`wire`]). Any other language can be used as well, with
+//! `include/portcullis_plugin.h`. [`conformance`] holds checks that a strategy's own tests
+//! can run.
+//!
 //! What may not come in: types of an async runtime, of HTTP, or of a dynamic loader.
 
+pub mod abi;
 mod claims;
+pub mod conformance;
 mod credentials;
 mod error;
+#[doc(hidden)]
+pub mod export;
 mod outcome;
 mod request;
+#[doc(hidden)]
+pub mod sdk;
 mod settings;
 mod strategy;
+pub mod wire;
 pub mod workers;
 
 pub use claims::{Claims, Subject};

@@ -1,10 +1,12 @@
 //! What a strategy answers.
 
-use crate::{Claims, Subject};
+use crate::{Claims, Subject, wire};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The answer to a step of a login.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// Ask the person for these fields.
@@ -25,17 +27,20 @@ impl Outcome {
 }
 
 /// Where a provider takes over.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Redirect {
     /// The absolute URL that the browser is sent to.
     pub url: String,
     /// At most 4 KiB, opaque to the gateway, which keeps it sealed for ten minutes under
     /// the login's one-time `state` and hands it to `resume` once.
+    #[serde(with = "wire::base64_text")]
     pub flow: Vec<u8>,
 }
 
 /// A form to be filled in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Form {
     /// In the order in which they are shown.
     pub fields: Vec<Field>,
@@ -43,24 +48,29 @@ pub struct Form {
     pub message: Option<String>,
     /// Not empty for a further step: what `resume` gets back with the filled-in form, as
     /// in [`Redirect::flow`]. Empty for a first step, whose form comes to `begin`.
+    #[serde(with = "wire::base64_text")]
     pub flow: Vec<u8>,
 }
 
 /// One field of a form.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Field {
     /// Its name in the body.
     pub name: String,
     /// How it is shown and which hints a password manager gets.
+    #[serde(default)]
     pub kind: FieldKind,
     /// What the person reads.
+    #[serde(default)]
     pub label: String,
     /// Whether it may be empty.
+    #[serde(default)]
     pub required: bool,
 }
 
 /// The kinds of field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FieldKind {
     /// Who signs in (`autocomplete="username"`).
@@ -70,6 +80,7 @@ pub enum FieldKind {
     /// A secret to be set (`autocomplete="new-password"`).
     NewPassword,
     /// Anything else.
+    #[default]
     Text,
 }
 
@@ -86,29 +97,37 @@ impl FieldKind {
 }
 
 /// A good login.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Authenticated {
     /// Who. A strategy that was handed a stored credential may name that one's subject only.
     pub subject: Subject,
     /// Within what the subject is unique for ever: the issuer, the token endpoint's origin,
     /// the naming context. Empty: the strategy instance itself.
+    #[serde(default)]
     pub realm: String,
     /// What else it knows of them. The gateway reads `name`, `preferred_username`, `email`,
     /// `email_verified` (boolean), `display_name` and `groups` (array of text); policies
     /// may read all of them. At most 16 KiB as JSON, nested at most 32 deep.
+    #[serde(default)]
     pub claims: Claims,
     /// How they proved it, in the words of RFC 8176 (`pwd`, `otp`, …).
+    #[serde(default)]
     pub methods: Vec<String>,
     /// At most 16 KiB, opaque: the gateway seals it, keeps it with the session and hands
     /// it to `refresh` and `logout`. For example a provider's tokens.
+    #[serde(default, with = "wire::base64_text")]
     pub state: Vec<u8>,
     /// When to call `refresh`. None: never.
+    #[serde(default, rename = "refresh_after_s", with = "wire::maybe_seconds")]
     pub refresh_after: Option<Duration>,
     /// The provider's own name for this login, by which it may later end it.
+    #[serde(default)]
     pub provider_session: Option<String>,
     /// A new stored form of the same secret, when the old one's parameters are out of date.
+    #[serde(default)]
     pub renewed_secret: Option<String>,
     /// The longest that a session from this login may live, if shorter than ours.
+    #[serde(default, rename = "session_max_s", with = "wire::maybe_seconds")]
     pub session_max: Option<Duration>,
 }
 
@@ -130,17 +149,19 @@ impl Authenticated {
 }
 
 /// A no.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denied {
     /// Why not.
     pub reason: Denial,
     /// A sentence for the person. Only to be given once nothing is revealed by it: after
     /// the right password, or in a provider's own words.
+    #[serde(default)]
     pub message: Option<String>,
 }
 
 /// Why not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Denial {
     /// Unknown person or wrong secret: the two must not differ, in answer or in work.

@@ -1,14 +1,18 @@
 //! What is wrong with a strategy's settings, said so that an operator can mend it.
 
+use serde::{Deserialize, Serialize};
+
 /// One thing wrong with a strategy's settings. The gateway maps `path` to file, line
 /// and column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingsProblem {
     /// Keys inside the strategy's own table, outermost first.
+    #[serde(default)]
     pub path: Vec<String>,
     /// What is wrong.
     pub message: String,
     /// What to write instead: `one of …`, a nearest name.
+    #[serde(default)]
     pub expected: Option<String>,
 }
 

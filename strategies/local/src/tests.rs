@@ -326,3 +326,10 @@ fn the_hash_for_the_command_line_is_one_that_a_login_accepts() {
     assert_eq!(hash_password("", random.clone()).unwrap_err(), "the password must not be empty");
     assert!(hash_password(&"x".repeat(1025), random).is_err());
 }
+
+#[tokio::test]
+async fn it_keeps_the_rules_of_every_strategy() {
+    let host = Host { random: Arc::new(|bytes| bytes.fill(1)), now: Arc::new(|| 0), cores: 1 };
+    let local = portcullis_plugin_api::start::<Local>(Object::new(), host).await.ok().unwrap();
+    assert_eq!(portcullis_plugin_api::conformance::check(&*local).await, Vec::<String>::new());
+}
