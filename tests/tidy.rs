@@ -317,6 +317,26 @@ fn every_page_is_in_the_summary_of_the_book() {
     }
 }
 
+/// What lies beside docs/ is in the repository and in no book made of docs/: pages name it
+/// and do not link to it.
+#[test]
+fn no_link_of_the_book_leads_out_of_it() {
+    let mut pages = Vec::new();
+    files(&root().join("docs"), ".md", &mut pages);
+    let book = root().join("docs");
+    let mut wrong = Vec::new();
+    for page in &pages {
+        let folder = root().join(&page.path).parent().unwrap().to_owned();
+        for link in page.text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let inside = || folder.join(link).canonicalize().is_ok_and(|path| path.starts_with(&book));
+            if !link.is_empty() && !link.contains(':') && !inside() {
+                wrong.push(format!("{}: {link}", page.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links out of the book:\n{}", wrong.join("\n"));
+}
+
 /// The name under which a heading is linked to, as GitHub and mdbook make it.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();

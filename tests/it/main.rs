@@ -20,6 +20,7 @@ mod heads;
 mod http2;
 mod http2_floods;
 mod identity_headers;
+mod json;
 mod keys;
 mod login;
 mod logs;

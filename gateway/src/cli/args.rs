@@ -28,7 +28,11 @@ pub(super) enum Verb {
     /// The configured ways to sign in
     Strategy(Strategy),
     /// Read a password from stdin, or ask for one, and print its argon2id hash
-    HashPassword,
+    HashPassword {
+        /// Print a JSON object: hash
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Print what a shell completes: `portcullis completions bash > /etc/bash_completion.d/portcullis`
@@ -105,12 +109,19 @@ pub(super) enum KeysVerb {
         json: bool,
     },
     /// Sign with new keys at once; what the old ones signed stays valid until it runs out
-    Rotate,
+    Rotate {
+        /// Print a JSON array: purpose, old, new
+        #[arg(long)]
+        json: bool,
+    },
     /// Believe nothing any more that a key has signed; a new one signs in its place
     Revoke {
         /// As `keys list` shows it; it may begin with a hyphen
         #[arg(allow_hyphen_values = true)]
         kid: String,
+        /// Print a JSON object: revoked, signs
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -138,8 +149,17 @@ pub(super) enum SessionVerb {
 }
 
 #[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
 pub(super) struct SessionRevoke {
+    #[command(flatten)]
+    pub(super) which: WhichSessions,
+    /// Print a JSON object: how many ended
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(super) struct WhichSessions {
     /// Its name, as `session list` shows it
     #[arg(value_name = "SID")]
     pub(super) sid: Option<String>,
@@ -177,25 +197,13 @@ pub(super) enum UserVerb {
         json: bool,
     },
     /// Close an account: it signs in nowhere and all its sessions end
-    Disable {
-        /// The account's name
-        name: String,
-    },
+    Disable(Named),
     /// Open it again
-    Enable {
-        /// The account's name
-        name: String,
-    },
+    Enable(Named),
     /// Lift the locks that failed logins have put on an account
-    Unlock {
-        /// The account's name
-        name: String,
-    },
+    Unlock(Named),
     /// Remove an account with its credentials and sessions
-    Delete {
-        /// The account's name
-        name: String,
-    },
+    Delete(Named),
     /// Replace an account's roles by these; without any, it has none
     Roles {
         /// The account's name
@@ -203,7 +211,20 @@ pub(super) enum UserVerb {
         /// All roles that it has from now on
         #[arg(value_name = "ROLE")]
         roles: Vec<String>,
+        /// Print the account as JSON
+        #[arg(long)]
+        json: bool,
     },
+}
+
+/// One account, and how to tell what was done to it.
+#[derive(Args, Debug)]
+pub(super) struct Named {
+    /// The account's name
+    pub(super) name: String,
+    /// Print the account as JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -240,6 +261,9 @@ pub(super) struct UserPasswd {
     /// Read the password from stdin instead of asking for it
     #[arg(long)]
     pub(super) password_stdin: bool,
+    /// Print the account as JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// An address and a port, or what to type instead.
@@ -257,6 +281,27 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// Those that end in something else than a result: a gateway that runs, a text for
+    /// another program.
+    const NOT_JSON: &[&str] = &["serve", "schema", "completions", "man"];
+
+    fn without_json(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        let path = format!("{path} {}", command.get_name());
+        if command.has_subcommands() {
+            command.get_subcommands().for_each(|verb| without_json(verb, &path, found));
+        } else if !command.get_arguments().any(|one| one.get_id() == "json") {
+            found.push(path);
+        }
+    }
+
+    #[test]
+    fn every_verb_with_a_result_can_say_it_as_json() {
+        let mut found = Vec::new();
+        without_json(&Arguments::command(), "", &mut found);
+        found.retain(|path| !NOT_JSON.iter().any(|verb| path.ends_with(&format!(" {verb}"))));
+        assert!(found.is_empty(), "{found:?}");
+    }
+
     #[test]
     fn the_configuration_may_be_named_before_or_after_what_is_done_with_a_user() {
         for line in ["user -c f add ann", "user add ann -c f", "user add -c f ann"] {
@@ -272,7 +317,7 @@ mod tests {
             let words = ["portcullis"].into_iter().chain(line.split(' '));
             let Verb::Keys(keys) = Arguments::try_parse_from(words).unwrap().verb else { panic!("{line}") };
             assert_eq!(keys.file.config, Some("f".into()), "{line}");
-            assert!(matches!(keys.verb, KeysVerb::Revoke { kid } if kid == "-x_Y"), "{line}");
+            assert!(matches!(keys.verb, KeysVerb::Revoke { kid, .. } if kid == "-x_Y"), "{line}");
         }
     }
 

@@ -24,8 +24,8 @@ pub(super) fn run(arguments: Keys) -> Done {
         let store = open(&config)?;
         match arguments.verb {
             KeysVerb::List { json } => list(&store, json).await,
-            KeysVerb::Rotate => rotate(&keeper(&store, &config)?).await,
-            KeysVerb::Revoke { kid } => revoke(&keeper(&store, &config)?, &kid).await,
+            KeysVerb::Rotate { json } => rotate(&keeper(&store, &config)?, json).await,
+            KeysVerb::Revoke { kid, json } => revoke(&keeper(&store, &config)?, &kid, json).await,
         }
     })??;
     Ok(ExitCode::SUCCESS)
@@ -87,8 +87,18 @@ fn json_of(key: &StoredKey) -> Value {
     })
 }
 
-async fn rotate(keeper: &Keeper) -> Result<(), Failure> {
-    for rotated in keeper.rotate().await.map_err(stuck)? {
+async fn rotate(keeper: &Keeper, as_json: bool) -> Result<(), Failure> {
+    let all = keeper.rotate().await.map_err(stuck)?;
+    if as_json {
+        let one = |rotated: &Rotated| match rotated {
+            Rotated::Now { purpose, old, new } => json!({ "purpose": purpose, "old": old, "new": new }),
+            Rotated::NotOurs => json!({ "purpose": "access", "old": null, "new": null }),
+            Rotated::Already(purpose) => json!({ "purpose": purpose, "old": null, "new": null }),
+        };
+        result(&Value::from(all.iter().map(one).collect::<Vec<_>>()).to_string());
+        return Ok(());
+    }
+    for rotated in all {
         result(&match rotated {
             Rotated::Now { purpose, old, new } => {
                 format!("{purpose}: key {new} signs; {old} verifies until all that it signed has run out")
@@ -105,9 +115,10 @@ async fn rotate(keeper: &Keeper) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn revoke(keeper: &Keeper, kid: &str) -> Result<(), Failure> {
+async fn revoke(keeper: &Keeper, kid: &str, as_json: bool) -> Result<(), Failure> {
     let shown = safe(kid);
     match keeper.revoke(kid).await.map_err(stuck)? {
+        Revoked::Done(next) if as_json => result(&json!({ "revoked": kid, "signs": next }).to_string()),
         Revoked::Done(Some(next)) => {
             result(&format!("key {shown} is revoked with all that it signed; {next} signs in its place"));
         }

@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
         Verb::Session(arguments) => session::run(arguments),
         Verb::Keys(arguments) => keys::run(arguments),
         Verb::Strategy(arguments) => strategy::run(&arguments),
-        Verb::HashPassword => hash_password::run(),
+        Verb::HashPassword { json } => hash_password::run(json),
         Verb::Schema => schema::run(),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Man => man::run(),

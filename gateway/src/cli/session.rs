@@ -22,7 +22,7 @@ pub(super) fn run(arguments: Session) -> Done {
         let room = Room::open(config)?;
         match arguments.verb {
             SessionVerb::List { account, json } => list(&room, account.as_deref(), json).await,
-            SessionVerb::Revoke(which) => revoke(&room, which).await,
+            SessionVerb::Revoke(what) => revoke(&room, what).await,
         }
     })??;
     Ok(ExitCode::SUCCESS)
@@ -82,10 +82,14 @@ fn json_of((session, name): &Named) -> Value {
     })
 }
 
-async fn revoke(room: &Room, which: SessionRevoke) -> Result<(), Failure> {
+async fn revoke(room: &Room, SessionRevoke { which, json }: SessionRevoke) -> Result<(), Failure> {
     if let Some(name) = which.account {
         let account = room.account(&name).await?;
         let ended = room.store.end_sessions_of(account.uuid).await.map_err(stuck)?;
+        if json {
+            result(&json!({ "account": account.name, "ended": ended }).to_string());
+            return Ok(());
+        }
         let what = if ended == 1 { "1 session".to_owned() } else { format!("{ended} sessions") };
         result(&format!("{what} of account {} ended", account.name));
         return Ok(());
@@ -97,6 +101,9 @@ async fn revoke(room: &Room, which: SessionRevoke) -> Result<(), Failure> {
             "there is no session `{sid}`; `portcullis session list` shows all"
         )));
     }
-    result(&format!("session {} ended", safe(&sid)));
+    match json {
+        true => result(&json!({ "sid": sid, "ended": 1 }).to_string()),
+        false => result(&format!("session {} ended", safe(&sid))),
+    }
     Ok(())
 }

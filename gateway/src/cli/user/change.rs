@@ -2,14 +2,15 @@
 
 use super::{
     super::{
-        args::UserPasswd,
+        args::{Named, UserPasswd},
         output::{Failure, result, safe},
         strategy,
     },
     Room,
     open::stuck,
-    secret,
+    secret, shown,
 };
+use crate::sessions::Account;
 
 /// The longest role (contract section 1).
 const LONGEST_ROLE: usize = 128;
@@ -31,35 +32,39 @@ pub(super) async fn password(room: &Room, which: UserPasswd) -> Result<(), Failu
     let op = from.take(secret::about_account(&account))?;
     let credential = secret::credential(room, &strategy, account.uuid, op).await?;
     let found = room.store.replace_secret(account.uuid, credential, room.clock.now()).await.map_err(stuck)?;
-    told(found, &account.name, "has a new password; all its sessions are over")
+    told(room, found, &account, "has a new password; all its sessions are over", which.json).await
 }
 
-pub(super) async fn active(room: &Room, name: &str, active: bool) -> Result<(), Failure> {
-    let account = room.account(name).await?;
+pub(super) async fn active(room: &Room, which: &Named, active: bool) -> Result<(), Failure> {
+    let account = room.account(&which.name).await?;
     let found = room.store.set_active(account.uuid, active, room.clock.now()).await.map_err(stuck)?;
     let what = if active { "is enabled" } else { "is disabled; all its sessions are over" };
-    told(found, &account.name, what)
+    told(room, found, &account, what, which.json).await
 }
 
-pub(super) async fn unlock(room: &Room, name: &str) -> Result<(), Failure> {
-    let account = room.account(name).await?;
+pub(super) async fn unlock(room: &Room, which: &Named) -> Result<(), Failure> {
+    let account = room.account(&which.name).await?;
     room.store.unlock(&account.name).await.map_err(stuck)?;
-    told(true, &account.name, "is unlocked")
+    told(room, true, &account, "is unlocked", which.json).await
 }
 
-pub(super) async fn delete(room: &Room, name: &str) -> Result<(), Failure> {
-    let account = room.account(name).await?;
+pub(super) async fn delete(room: &Room, which: &Named) -> Result<(), Failure> {
+    let account = room.account(&which.name).await?;
     let found = room.store.delete_account(account.uuid).await.map_err(stuck)?;
-    told(found, &account.name, "is deleted, with its credentials and sessions")
+    if which.json && found {
+        result(&shown::json_of(&account).to_string());
+        return Ok(());
+    }
+    told(room, found, &account, "is deleted, with its credentials and sessions", false).await
 }
 
-pub(super) async fn roles(room: &Room, name: &str, roles: Vec<String>) -> Result<(), Failure> {
-    let account = room.account(name).await?;
+pub(super) async fn roles(room: &Room, which: &Named, roles: Vec<String>) -> Result<(), Failure> {
+    let account = room.account(&which.name).await?;
     let roles = checked_roles(roles)?;
     let what =
         if roles.is_empty() { "has no roles".into() } else { format!("has {}", safe(&roles.join(", "))) };
     let found = room.store.set_roles(account.uuid, roles, room.clock.now()).await.map_err(stuck)?;
-    told(found, &account.name, &what)
+    told(room, found, &account, &what, which.json).await
 }
 
 /// A role has no comma or control character and at most 128 bytes; each is there once.
@@ -85,12 +90,17 @@ pub(super) fn checked_roles(given: Vec<String>) -> Result<Vec<String>, Failure> 
     Ok(roles)
 }
 
-/// Somebody else may have deleted the account in between.
-fn told(found: bool, name: &str, what: &str) -> Result<(), Failure> {
+/// In words, or as the account that it has become. Somebody else may have deleted it in
+/// between.
+async fn told(room: &Room, found: bool, account: &Account, what: &str, as_json: bool) -> Result<(), Failure> {
+    let name = &account.name;
     if !found {
         return Err(Failure::new(format!("there is no account `{name}` any more")));
     }
-    result(&format!("account {name} {what}"));
+    match as_json {
+        true => result(&shown::json_of(&room.account(name).await?).to_string()),
+        false => result(&format!("account {name} {what}")),
+    }
     Ok(())
 }
 

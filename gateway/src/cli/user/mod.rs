@@ -11,7 +11,7 @@ mod secret;
 mod shown;
 
 use super::{
-    args::{User, UserVerb},
+    args::{Named, User, UserVerb},
     block_on, configuration,
     output::{Done, Failure},
 };
@@ -37,10 +37,10 @@ async fn act(room: &Room, verb: UserVerb) -> Result<(), Failure> {
         UserVerb::List { json } => shown::list(room, json).await,
         UserVerb::Show { name, json } => shown::show(room, &name, json).await,
         UserVerb::Passwd(which) => change::password(room, which).await,
-        UserVerb::Disable { name } => change::active(room, &name, false).await,
-        UserVerb::Enable { name } => change::active(room, &name, true).await,
-        UserVerb::Unlock { name } => change::unlock(room, &name).await,
-        UserVerb::Delete { name } => change::delete(room, &name).await,
-        UserVerb::Roles { name, roles } => change::roles(room, &name, roles).await,
+        UserVerb::Disable(which) => change::active(room, &which, false).await,
+        UserVerb::Enable(which) => change::active(room, &which, true).await,
+        UserVerb::Unlock(which) => change::unlock(room, &which).await,
+        UserVerb::Delete(which) => change::delete(room, &which).await,
+        UserVerb::Roles { name, roles, json } => change::roles(room, &Named { name, json }, roles).await,
     }
 }

@@ -61,7 +61,7 @@ fn state(account: &Account) -> &'static str {
     if account.active { "active" } else { "disabled" }
 }
 
-fn json_of(account: &Account) -> Value {
+pub(super) fn json_of(account: &Account) -> Value {
     json!({
         "uuid": account.uuid.to_string(),
         "name": account.name,
