@@ -7,13 +7,18 @@ use portcullis_tests::{
     program,
     services::{curl, service},
     site::{PASSWORD, ROUTES},
+    wait::PATIENCE,
 };
 use std::{
     fs,
     io::{Read, Write},
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
 };
 use tempfile::TempDir;
 
@@ -98,9 +103,26 @@ impl Secured {
             let _ = stdin.write_all(&input);
             stdin
         });
-        let (mut all, mut some) = (Vec::new(), [0; 4096]);
-        while let Ok(read @ 1..) = stdout.read(&mut some) {
-            all.extend(&some[..read]);
+        let (sender, pieces) = mpsc::channel();
+        thread::spawn(move || {
+            let mut some = [0; 4096];
+            while let Ok(read @ 1..) = stdout.read(&mut some) {
+                if sender.send(some[..read].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut all = Vec::new();
+        loop {
+            match pieces.recv_timeout(PATIENCE) {
+                Ok(piece) => all.extend(piece),
+                // It ended by itself.
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = child.kill();
+                    panic!("neither more nor an end: {}", String::from_utf8_lossy(&all));
+                }
+            }
             if done(&all) {
                 break;
             }
