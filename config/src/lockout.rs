@@ -16,12 +16,15 @@ pub struct Lockout {
     pub window: Duration,
     /// For this long.
     pub duration: Duration,
+    /// Failures of one account in 24 hours, wherever they come from, after which only
+    /// networks that signed in lately may try.
+    pub account_failures: u32,
     /// Failures a minute from one address, whatever the account.
     pub per_address: u32,
 }
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] = &["failures", "window", "duration", "per_address"];
+pub(crate) const KEYS: &[&str] = &["failures", "window", "duration", "account_failures", "per_address"];
 
 /// Reads the table.
 pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Lockout {
@@ -37,6 +40,7 @@ pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Lockout {
         failures: count("failures", 5, book),
         window: time("window", 2, book),
         duration: time("duration", 15, book),
+        account_failures: count("account_failures", 100, book),
         per_address: count("per_address", 60, book),
     }
 }

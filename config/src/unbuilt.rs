@@ -10,7 +10,6 @@ const KEYS: &[(&str, &[&str])] = &[
     ("admin", &["api"]),
     ("token", &["trusted"]),
     ("accounts", &["registration", "verify_email", "reveal_taken", "recovery_lifetime"]),
-    ("lockout", &["account_failures"]),
     ("upstreams", &["http2"]),
 ];
 

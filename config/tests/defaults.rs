@@ -50,7 +50,7 @@ fn seven_lines_are_enough_and_everything_else_has_the_default_of_the_contract() 
     assert_eq!(config.accounts.bare_names.as_deref(), Some("local"));
 
     let lockout = &config.lockout;
-    assert_eq!((lockout.failures, lockout.per_address), (5, 60));
+    assert_eq!((lockout.failures, lockout.account_failures, lockout.per_address), (5, 100, 60));
     assert_eq!((lockout.window, lockout.duration), (seconds(120), seconds(900)));
 
     assert_eq!(config.strategies.len(), 1);

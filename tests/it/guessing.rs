@@ -28,6 +28,28 @@ fn whoever_locks_an_account_for_their_network_locks_it_for_no_other() {
     site.send(&from("203.0.113.7", PASSWORD)).expect(200, "");
 }
 
+// N-49, W-03: guessing from everywhere locks out who is new, and not who was there.
+#[test]
+fn too_many_failures_from_everywhere_leave_the_networks_that_signed_in() {
+    let more = format!("{ROUTES}\n[lockout]\naccount_failures = 8\n");
+    let site = Site::before(Upstream::start(), "trusted_proxies = [\"127.0.0.1\"]", &more);
+    site.send(&from("203.0.113.7", PASSWORD)).expect(200, "");
+    let nobody = |client: &str| {
+        let body = json!({ "username": "nobody", "password": "wrong" });
+        Request::post("/login/local").with("X-Forwarded-For", client).json(&body)
+    };
+    for n in 0..8 {
+        site.send(&from(&format!("198.51.{n}.7"), "wrong")).expect(401, "bad_credentials");
+        site.send(&nobody(&format!("198.51.{n}.7"))).expect(401, "bad_credentials");
+    }
+    let refused = site.send(&from("192.0.2.7", PASSWORD)).expect(403, "locked").json();
+    let unknown = site.send(&nobody("192.0.2.7")).expect(403, "locked").json();
+    assert_eq!(refused["detail"], unknown["detail"], "it tells nothing of who there is");
+    site.send(&from("203.0.113.99", PASSWORD)).expect(200, "");
+    site.gateway.verb(&["user", "unlock", "alice"], "").with_code(0);
+    site.send(&from("192.0.2.7", PASSWORD)).expect(200, "");
+}
+
 // W-04: a hash takes 19 MiB, and only so many are made at once.
 #[test]
 fn a_flood_of_logins_is_refused_before_it_takes_the_memory() {

@@ -10,6 +10,7 @@ mod client_address;
 mod cors;
 mod demo;
 mod descriptors;
+mod devices;
 mod drain;
 mod first_minute;
 mod forwarding;

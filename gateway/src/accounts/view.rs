@@ -29,7 +29,7 @@ pub(crate) fn resource(account: &Account, token: Option<(&str, UnixMillis)>) -> 
 }
 
 /// RFC 3339 in UTC with milliseconds.
-fn rfc3339(time: UnixMillis) -> String {
+pub(crate) fn rfc3339(time: UnixMillis) -> String {
     let (days, millis) = (time.0 / 86_400_000, time.0 % 86_400_000);
     let (year, month, day) = civil(days);
     let (hour, minute) = (millis / 3_600_000, millis / 60_000 % 60);

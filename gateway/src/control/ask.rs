@@ -66,6 +66,15 @@ impl<'a> Ask<'a> {
             && self.is_navigation()
     }
 
+    /// Whether the client asks for JSON:API where it sends no body that would say so.
+    pub fn takes_json_api(&self) -> bool {
+        let accept = self.header(ACCEPT).unwrap_or_default();
+        accept.split(|b| *b == b',').any(|item| {
+            let kind = item.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+            kind.eq_ignore_ascii_case(b"application/vnd.api+json")
+        })
+    }
+
     /// What a body may hold.
     pub(crate) fn body_limits(&self) -> Limits {
         let limits = &self.control.config.limits;

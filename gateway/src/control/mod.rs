@@ -110,6 +110,10 @@ async fn operate(ask: &Ask<'_>) -> Result<Reply, Problem> {
         (Operation::Current, _) => accounts::current::show(ask).await,
         (Operation::Refresh, _) if method == Method::DELETE => login::refresh::end(ask).await,
         (Operation::Refresh, _) => login::refresh::renew(ask).await,
+        (Operation::Sessions, _) => accounts::sessions::list(ask).await,
+        (Operation::SessionAt(sid), _) => accounts::sessions::end(ask, sid).await,
+        (Operation::SessionEnd(sid), _) => accounts::sessions::end_by_form(ask, sid).await,
+        (Operation::TokenCheck, _) => accounts::token_check::check(ask).await,
         (Operation::Strategies, _) => Ok(accounts::strategies::list(ask)),
         (Operation::Jwks, _) => Ok(reply::jwks(ask.control.tokens.jwks())),
     }

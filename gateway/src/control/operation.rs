@@ -17,6 +17,14 @@ pub(super) enum Operation<'a> {
     Current,
     /// `{auth}/refresh`
     Refresh,
+    /// `{auth}/sessions`
+    Sessions,
+    /// `{auth}/sessions/:sid`
+    SessionAt(&'a str),
+    /// `{auth}/sessions/:sid/end`
+    SessionEnd(&'a str),
+    /// `{auth}/token/check`
+    TokenCheck,
     /// `{auth}/strategies`
     Strategies,
     /// `{auth}/jwks.json`, `/.well-known/jwks.json`
@@ -29,7 +37,9 @@ impl Operation<'_> {
         match self {
             Self::Login | Self::LoginAt(_) | Self::Logout => &[Method::GET, Method::POST],
             Self::Refresh => &[Method::POST, Method::DELETE],
-            Self::Current | Self::Strategies | Self::Jwks => &[Method::GET],
+            Self::SessionAt(_) => &[Method::DELETE],
+            Self::SessionEnd(_) | Self::TokenCheck => &[Method::POST],
+            Self::Sessions | Self::Current | Self::Strategies | Self::Jwks => &[Method::GET],
         }
     }
 
@@ -63,7 +73,18 @@ pub(super) fn find<'a>(path: &'a str, endpoints: &Endpoints) -> Option<Operation
         "/refresh" => Some(Operation::Refresh),
         "/strategies" => Some(Operation::Strategies),
         "/jwks.json" => Some(Operation::Jwks),
-        _ => None,
+        "/sessions" => Some(Operation::Sessions),
+        "/token/check" => Some(Operation::TokenCheck),
+        other => session(other.strip_prefix("/sessions/")?),
+    }
+}
+
+/// What is at one session and below.
+fn session(rest: &str) -> Option<Operation<'_>> {
+    match rest.split_once('/') {
+        None => Some(Operation::SessionAt(rest)),
+        Some((sid, "end")) => Some(Operation::SessionEnd(sid)),
+        Some(_) => None,
     }
 }
 
@@ -87,13 +108,18 @@ mod tests {
         assert_eq!(found("/bye"), Some(Operation::Logout));
         assert_eq!(found("/api/auth/current"), Some(Operation::Current));
         assert_eq!(found("/api/auth/refresh"), Some(Operation::Refresh));
+        assert_eq!(found("/api/auth/sessions"), Some(Operation::Sessions));
+        assert_eq!(found("/api/auth/sessions/s-1"), Some(Operation::SessionAt("s-1")));
+        assert_eq!(found("/api/auth/sessions/s-1/end"), Some(Operation::SessionEnd("s-1")));
+        assert_eq!(found("/api/auth/token/check"), Some(Operation::TokenCheck));
         assert_eq!(found("/api/auth/strategies"), Some(Operation::Strategies));
         assert_eq!(found("/api/auth/jwks.json"), Some(Operation::Jwks));
         assert_eq!(found("/.well-known/jwks.json"), Some(Operation::Jwks));
         for nothing in [
             "/api/auth",
             "/api/auth/check",
-            "/api/auth/me",
+            "/api/auth/sessions/s-1/x",
+            "/api/auth/token",
             "/api/auth/current/",
             "/api/auth/login/local/callback",
             "/api/auth/loginx",

@@ -1,6 +1,7 @@
 //! Answers of endpoints. `Cache-Control: no-store` comes at the end, for all that say
 //! nothing else.
 
+use super::Ask;
 use crate::pages::Pages;
 use bytes::Bytes;
 use http::{
@@ -23,6 +24,17 @@ pub(crate) fn json(value: &Value) -> Reply {
 /// 200 with a JSON:API document.
 pub(crate) fn json_api(value: &Value) -> Reply {
     typed(StatusCode::OK, JSON_API, value.to_string())
+}
+
+/// 200 with a list: flat members, or for whoever takes JSON:API resources whose `id` is the
+/// member `key`.
+pub(crate) fn list(ask: &Ask<'_>, kind: &str, key: &str, data: Vec<Value>) -> Reply {
+    if !ask.takes_json_api() {
+        return json(&serde_json::json!({ "data": data }));
+    }
+    let resource = |one: Value| serde_json::json!({ "type": kind, "id": one[key], "attributes": one });
+    let data: Vec<Value> = data.into_iter().map(resource).collect();
+    json_api(&serde_json::json!({ "data": data }))
 }
 
 /// A page, with the header fields that every page has.

@@ -128,6 +128,16 @@ impl Gateway {
         Ask { gateway: self, request }
     }
 
+    /// A request without anything, for parts of endpoints.
+    pub(crate) fn request(&self) -> EndpointRequest {
+        self.get("/").request
+    }
+
+    /// That request as endpoints see it.
+    pub(crate) fn real_ask<'a>(&'a self, request: &'a EndpointRequest) -> super::Ask<'a> {
+        super::Ask::new(&self.control, request)
+    }
+
     pub(crate) fn get(&self, target: &str) -> Ask<'_> {
         self.ask(Method::GET, target)
     }

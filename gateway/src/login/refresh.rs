@@ -205,3 +205,6 @@ fn opened(ask: &Ask<'_>, live: Arc<LiveSession>, value: &RefreshValue, replaced:
         refresh: Some(keys.write(&next)),
     }
 }
+
+#[cfg(test)]
+mod races;

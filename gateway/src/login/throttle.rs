@@ -17,6 +17,7 @@ pub(super) async fn count(ask: &Ask<'_>, strategy: &str, named: &Named) -> Resul
         failures: lockout.failures,
         window: lockout.window,
         duration: lockout.duration,
+        account_failures: lockout.account_failures,
         per_address: lockout.per_address,
     };
     let now = ask.control.clock.now();
@@ -24,6 +25,7 @@ pub(super) async fn count(ask: &Ask<'_>, strategy: &str, named: &Named) -> Resul
     let (code, reason, again) = match attempt.map_err(|e| store_failed(&e))? {
         Attempt::Counted(reservation) => return Ok(reservation),
         Attempt::Locked(_) => (Code::Locked, "account_and_network", None),
+        Attempt::Closed => (Code::Locked, "account", None),
         Attempt::TooMany(seconds) => (Code::TooManyRequests, "address", Some(seconds.max(1))),
     };
     ask.audit(Audit {

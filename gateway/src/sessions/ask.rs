@@ -29,7 +29,7 @@ pub(super) enum Question {
 }
 
 /// A session, its account, and the newest event that both have seen.
-pub(super) type Row = (SessionRecord, Account, u64);
+pub(crate) type Row = (SessionRecord, Account, u64);
 
 /// An answer that is on its way.
 pub(super) type Asked = Pin<Box<dyn Future<Output = Stored<Option<Row>>> + Send>>;

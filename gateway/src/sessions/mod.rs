@@ -22,6 +22,8 @@ mod table;
 mod behaviour;
 
 pub use account::Account;
+#[cfg(test)]
+pub(crate) use ask::Row;
 pub use cookie::{CookieNames, Found};
 pub use feed::Feed;
 #[cfg(test)]

@@ -169,6 +169,20 @@ impl Sessions {
         self.len() == 0
     }
 
+    /// The first half of a look-up, for tests of what comes between the two.
+    #[cfg(test)]
+    pub(crate) fn begin_look_up(&self) -> u64 {
+        self.known.shelf.moment()
+    }
+
+    /// The second half: what the store answered.
+    #[cfg(test)]
+    pub(crate) fn finish_look_up(&self, begun: u64, row: Option<super::Row>) {
+        if let Some((record, account, read_at)) = row {
+            let _ = self.known.shelf.put(&record, account, read_at, begun);
+        }
+    }
+
     pub(super) fn shelf(&self) -> &Shelf {
         &self.known.shelf
     }

@@ -6,6 +6,8 @@
 //!   address is IPv4). It is found by the account, so its name and its address share one
 //!   counter.
 //! - Names that no account has are counted alike, in a keyed table of fixed size.
+//! - An **account** is counted from all networks together for 24 hours. Over the limit, only
+//!   networks from which it signed in within 30 days may try.
 //! - An **address** is an IPv4 address or an IPv6 /64, because one host has all of that.
 //!
 //! An attempt counts as failed until it is given back or cleared. Locks end no session.
@@ -15,11 +17,16 @@ use crate::{clock::UnixMillis, random::Random};
 use aws_lc_rs::hmac;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{fmt, net::IpAddr, path::Path, time::Duration};
+use uuid::Uuid;
 
 /// Slots for names that no account has, and as many again for addresses.
 const SLOTS: u32 = 1 << 16;
 /// Over this time an address's failures are counted.
 const MINUTE: Duration = Duration::from_secs(60);
+/// Over this time an account's failures are counted, wherever they come from.
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// For so long a network is known from which an account signed in.
+const KNOWN: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// Under which names and addresses are hashed to slots, so that nobody can aim at one.
 #[derive(Clone)]
@@ -28,14 +35,38 @@ pub(super) struct Key(hmac::Key);
 /// Where failures are counted.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Counter {
-    Pair { account: String, network: Vec<u8> },
+    Pair {
+        account: String,
+        network: Vec<u8>,
+    },
+    /// An account from anywhere. No network is empty, so it is a row of the same table.
+    Account {
+        account: String,
+    },
     Slot(u32),
+}
+
+/// Where a counter is kept.
+enum Row<'a> {
+    Pair(&'a str, &'a [u8]),
+    Slot(u32),
+}
+
+impl Counter {
+    fn row(&self) -> Row<'_> {
+        match self {
+            Self::Pair { account, network } => Row::Pair(account, network),
+            Self::Account { account } => Row::Pair(account, &[]),
+            Self::Slot(slot) => Row::Slot(*slot),
+        }
+    }
 }
 
 impl fmt::Debug for Counter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pair { .. } => "Pair",
+            Self::Account { .. } => "Account",
             Self::Slot(_) => "Slot",
         })
     }
@@ -62,9 +93,15 @@ impl Store {
         self.write(move |db| {
             let pair = pair(db, &key, &account, client)?;
             let address = address(&key, client);
+            let whole = whole(&key, &pair, &account);
             let mut tried = load(db, &pair)?;
             if let Some(until) = tried.locked(limits.window, now) {
                 return Ok(Attempt::Locked(until));
+            }
+            let mut anywhere = load(db, &whole)?;
+            anywhere.times.retain(|at| now.since(*at) < DAY);
+            if anywhere.times.len() >= at_least_one(limits.account_failures) && !is_known(db, &pair, now)? {
+                return Ok(Attempt::Closed);
             }
             let mut seen = load(db, &address)?;
             if let Some(seconds) = seen.too_many(limits.per_address, now) {
@@ -74,10 +111,15 @@ impl Store {
             if tried.times.len() >= at_least_one(limits.failures) {
                 tried.locked_until = now.plus(limits.duration);
             }
+            // From networks that are known more may come than are worth counting.
+            if anywhere.times.len() < at_least_one(limits.account_failures) {
+                anywhere.times.push(now);
+            }
             seen.times.push(now);
+            save(db, &whole, &anywhere, now.plus(DAY))?;
             save(db, &pair, &tried, now.plus(limits.window))?;
             save(db, &address, &seen, now.plus(MINUTE))?;
-            Ok(Attempt::Counted(Reservation { pair, address, at: now }))
+            Ok(Attempt::Counted(Reservation { pair, account: whole, address, at: now }))
         })
         .await
     }
@@ -86,6 +128,7 @@ impl Store {
     pub async fn give_back(&self, reservation: Reservation) -> Stored<()> {
         self.write(move |db| {
             take_off(db, &reservation.pair, reservation.at)?;
+            take_off(db, &reservation.account, reservation.at)?;
             take_off(db, &reservation.address, reservation.at)
         })
         .await
@@ -100,14 +143,15 @@ impl Store {
                         .execute(params![account, network])?;
                 }
                 // The name was nobody's when it was counted, and others may share the slot.
-                Counter::Slot(_) => take_off(db, &reservation.pair, reservation.at)?,
+                other => take_off(db, other, reservation.at)?,
             }
+            take_off(db, &reservation.account, reservation.at)?;
             take_off(db, &reservation.address, reservation.at)
         })
         .await
     }
 
-    /// Removes every lock of an account.
+    /// Removes every lock of an account, whoever holds it: also what a mailed reset does.
     pub async fn unlock(&self, account: &str) -> Stored<()> {
         let account = account.to_owned();
         self.write(move |db| {
@@ -170,7 +214,42 @@ pub(super) fn prune(db: &Connection, now: UnixMillis) -> rusqlite::Result<()> {
     for table in ["lockout_pairs", "lockout_slots"] {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE forget <= ?1"))?.execute([millis(now)])?;
     }
+    db.prepare_cached("DELETE FROM known_networks WHERE at <= ?1")?.execute([unknown_since(now)])?;
     Ok(())
+}
+
+/// Somebody signed in from there. Part of the transaction that opens the session.
+pub(super) fn signed_in(
+    db: &Connection,
+    account: Uuid,
+    client: IpAddr,
+    now: UnixMillis,
+) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO known_networks (account, network, at) VALUES (?1, ?2, ?3)")?
+        .execute(params![account.to_string(), network(client, 3), millis(now)])?;
+    Ok(())
+}
+
+/// A sign-in at or before this moment does not make a network known any more.
+fn unknown_since(now: UnixMillis) -> i64 {
+    millis(now) - i64::try_from(KNOWN.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Whether the account of a pair signed in from its network lately. Nobody's name never did.
+fn is_known(db: &Connection, pair: &Counter, now: UnixMillis) -> rusqlite::Result<bool> {
+    let Counter::Pair { account, network } = pair else { return Ok(false) };
+    db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM known_networks WHERE account = ?1 AND network = ?2 AND at > ?3)",
+    )?
+    .query_row(params![account, network, unknown_since(now)], |row| row.get(0))
+}
+
+/// The counter of an account from anywhere, or of a name that nobody has.
+fn whole(key: &Key, pair: &Counter, account: &str) -> Counter {
+    match pair {
+        Counter::Pair { account, .. } => Counter::Account { account: account.clone() },
+        _ => Counter::Slot(2 * SLOTS + slot(key, &[b"anywhere", account.as_bytes()])),
+    }
 }
 
 fn pair(db: &Connection, key: &Key, account: &str, client: IpAddr) -> rusqlite::Result<Counter> {
@@ -215,13 +294,13 @@ fn load(db: &Connection, counter: &Counter) -> rusqlite::Result<Failures> {
         let times = eights.iter().map(|eight| UnixMillis(u64::from_le_bytes(*eight))).collect();
         Ok(Failures { times, locked_until: column_millis(row, 1)? })
     };
-    let found = match counter {
-        Counter::Pair { account, network } => db
+    let found = match counter.row() {
+        Row::Pair(account, network) => db
             .prepare_cached(
                 "SELECT times, locked_until FROM lockout_pairs WHERE account = ?1 AND network = ?2",
             )?
             .query_row(params![account, network], read),
-        Counter::Slot(slot) => db
+        Row::Slot(slot) => db
             .prepare_cached("SELECT times, locked_until FROM lockout_slots WHERE slot = ?1")?
             .query_row([slot], read),
     };
@@ -232,14 +311,14 @@ fn load(db: &Connection, counter: &Counter) -> rusqlite::Result<Failures> {
 fn save(db: &Connection, counter: &Counter, held: &Failures, fades: UnixMillis) -> rusqlite::Result<()> {
     let times: Vec<u8> = held.times.iter().flat_map(|at| at.0.to_le_bytes()).collect();
     let (locked, forget) = (millis(held.locked_until), millis(held.locked_until.max(fades)));
-    match counter {
-        Counter::Pair { account, network } => db
+    match counter.row() {
+        Row::Pair(account, network) => db
             .prepare_cached(
                 "INSERT OR REPLACE INTO lockout_pairs (account, network, times, locked_until, forget) \
                  VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
             .execute(params![account, network, times, locked, forget]),
-        Counter::Slot(slot) => db
+        Row::Slot(slot) => db
             .prepare_cached(
                 "INSERT OR REPLACE INTO lockout_slots (slot, times, locked_until, forget) \
                  VALUES (?1, ?2, ?3, ?4)",
@@ -255,13 +334,13 @@ fn take_off(db: &Connection, counter: &Counter, at: UnixMillis) -> rusqlite::Res
     let Some(place) = held.times.iter().position(|time| *time == at) else { return Ok(()) };
     held.times.remove(place);
     let times: Vec<u8> = held.times.iter().flat_map(|at| at.0.to_le_bytes()).collect();
-    match counter {
-        Counter::Pair { account, network } => db
+    match counter.row() {
+        Row::Pair(account, network) => db
             .prepare_cached(
                 "UPDATE lockout_pairs SET times = ?3, locked_until = 0 WHERE account = ?1 AND network = ?2",
             )?
             .execute(params![account, network, times]),
-        Counter::Slot(slot) => db
+        Row::Slot(slot) => db
             .prepare_cached("UPDATE lockout_slots SET times = ?2, locked_until = 0 WHERE slot = ?1")?
             .execute(params![slot, times]),
     }?;

@@ -139,6 +139,8 @@ pub enum Attempt {
     Counted(Reservation),
     /// This pair of account and network is locked until then.
     Locked(UnixMillis),
+    /// The account has failed too often, and it did not sign in from this network lately.
+    Closed,
     /// This address failed too often in this minute; again after so many seconds.
     TooMany(u32),
 }
@@ -148,6 +150,8 @@ pub enum Attempt {
 pub struct Reservation {
     /// The account from this network.
     pair: lockout::Counter,
+    /// The account from anywhere.
+    account: lockout::Counter,
     /// The address, whatever the account.
     address: lockout::Counter,
     /// When it was counted.
@@ -163,6 +167,8 @@ pub struct LockoutLimits {
     pub window: std::time::Duration,
     /// `duration`
     pub duration: std::time::Duration,
+    /// `account_failures`
+    pub account_failures: u32,
     /// `per_address`
     pub per_address: u32,
 }

@@ -44,6 +44,7 @@ impl Store {
                 .query_row(params![account, session.strategy, secret], |row| row.get(0))?;
             if admitted {
                 insert(db, &session)?;
+                super::lockout::signed_in(db, session.account, session.address, session.created)?;
                 if let Some(family) = &family {
                     families::insert(db, &session.sid, family)?;
                 }

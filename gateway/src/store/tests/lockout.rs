@@ -7,6 +7,7 @@ const LIMITS: LockoutLimits = LockoutLimits {
     failures: 5,
     window: Duration::from_secs(120),
     duration: Duration::from_secs(900),
+    account_failures: 100,
     per_address: 60,
 };
 
@@ -203,7 +204,69 @@ async fn a_lock_survives_a_restart_and_what_is_forgotten_leaves_no_row() {
     };
     store.prune_sessions(at(899)).await.unwrap();
     assert!(is_locked(&store, "ada", "192.0.2.7", at(899)).await);
-    assert_eq!(rows().await, 1);
+    assert_eq!(rows().await, 3, "the lock, and two counts from anywhere");
     store.prune_sessions(at(900)).await.unwrap();
+    assert_eq!(rows().await, 2);
+    store.prune_sessions(at(86_400)).await.unwrap();
     assert_eq!(rows().await, 0);
+}
+
+/// `n` failures, each from a network of its own, half an hour apart at most.
+async fn fail_everywhere(store: &Store, n: u32, account: &str, from: u64) -> u64 {
+    for i in 0..n {
+        let client = format!("10.{}.{}.1", i / 256, i % 256);
+        counted(store, account, &client, at(from + u64::from(i))).await;
+    }
+    from + u64::from(n)
+}
+
+async fn is_closed(store: &Store, account: &str, client: &str, now: UnixMillis) -> bool {
+    matches!(attempt(store, account, client, now).await, Attempt::Closed)
+}
+
+// N-49, W-03
+#[tokio::test]
+async fn a_hundred_failures_from_everywhere_leave_known_networks_alone_and_nobodys_name_is_alike() {
+    let store = store();
+    let ada = made(&store, "ada").await;
+    let home = SessionRecord { address: "203.0.113.7".parse().unwrap(), ..session(ada.uuid, "s1") };
+    store.insert_session(home, None).await.unwrap();
+    for name in ["ada", "nobody"] {
+        let now = fail_everywhere(&store, 100, name, 0).await;
+        assert!(is_closed(&store, name, "192.0.2.1", at(now)).await, "{name}");
+        assert!(is_closed(&store, name, "2001:db8::1", at(now)).await, "{name}");
+        let home = attempt(&store, name, "203.0.113.200", at(now)).await;
+        assert_eq!(matches!(home, Attempt::Counted(_)), name == "ada", "the same /24: {home:?}");
+        assert!(is_closed(&store, name, "192.0.2.1", at(86_399)).await, "{name}");
+        counted(&store, name, "192.0.2.1", at(86_400)).await;
+    }
+    let day = 86_400;
+    let now = fail_everywhere(&store, 99, "ada", 31 * day).await;
+    counted(&store, "ada", "192.0.2.1", at(now)).await;
+    assert!(is_closed(&store, "ada", "203.0.113.7", at(now)).await, "known for 30 days");
+}
+
+#[tokio::test]
+async fn successes_and_undecided_attempts_do_not_count_against_the_account() {
+    let store = store();
+    made(&store, "ada").await;
+    for i in 0..300 {
+        let client = format!("10.1.{}.1", i % 200);
+        let reservation = counted(&store, "ada", &client, at(i)).await;
+        match i % 2 {
+            0 => store.clear(reservation).await.unwrap(),
+            _ => store.give_back(reservation).await.unwrap(),
+        }
+    }
+    assert!(!is_closed(&store, "ada", "192.0.2.1", at(301)).await);
+}
+
+#[tokio::test]
+async fn unlocking_starts_the_count_from_everywhere_again() {
+    let store = store();
+    made(&store, "ada").await;
+    let now = fail_everywhere(&store, 100, "ada", 0).await;
+    assert!(is_closed(&store, "ada", "192.0.2.1", at(now)).await);
+    store.unlock("ada").await.unwrap();
+    counted(&store, "ada", "192.0.2.1", at(now)).await;
 }
