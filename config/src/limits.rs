@@ -57,6 +57,8 @@ pub(crate) const KEYS: &[&str] = &[
 
 /// A gateway that holds more than this for one client is misconfigured.
 const MOST_BYTES: u32 = 16 * 1024 * 1024;
+/// A head is parsed on the stack, with room for so many fields.
+const MOST_FIELDS: u32 = 256;
 /// More connections than a machine has ports.
 const MOST_CONNECTIONS: u32 = 10_000_000;
 
@@ -65,7 +67,7 @@ pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Limits {
     let table = Section::open(root, "limits", KEYS, book);
     let mut count = |key, most| table.field(key).and_then(|f| f.count(most, book)).map(|n| n as usize);
     let header_bytes = count("header_bytes", MOST_BYTES).unwrap_or(32 * 1024);
-    let headers = count("headers", 10_000).unwrap_or(100);
+    let headers = count("headers", MOST_FIELDS).unwrap_or(100);
     let request_line = count("request_line", MOST_BYTES).unwrap_or(16 * 1024);
     let login_body = count("login_body", MOST_BYTES).unwrap_or(64 * 1024);
     // A deeper nesting would exhaust the stack of whoever reads it.

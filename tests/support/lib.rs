@@ -4,7 +4,7 @@
 //! `program.rs` the built binary · `gateway.rs` one running gateway · `site.rs` a gateway
 //! with an upstream and alice · `request.rs` `connection.rs` `response.rs` the client ·
 //! `raw.rs` bytes against the shared site · `upstream.rs` `recorded.rs` what an upstream saw · `readers.rs` how applications read
-//! it · `websocket.rs` frames by hand · `login.rs` signing in · `load.rs` many requests at a
+//! it · `websocket.rs` `frames.rs` frames by hand · `login.rs` signing in · `load.rs` many requests at a
 //! steady rate · `wait.rs` conditions instead of sleeps · `rng.rs` repeatable variants ·
 //! `services.rs` programs that may be missing · `certificates.rs` a private authority.
 //!
@@ -12,6 +12,7 @@
 
 pub mod certificates;
 pub mod connection;
+pub mod frames;
 pub mod gateway;
 pub mod load;
 pub mod login;

@@ -76,7 +76,12 @@ async fn answer(control: &Control, request: &EndpointRequest) -> Response<Bytes>
     let ask = Ask::new(control, request);
     let mut response = match operate(&ask).await {
         Ok(response) => response,
-        Err(problem) => ask.refuse(&problem),
+        Err(problem) => {
+            if let Some(limit) = login::body::limit(&problem) {
+                ask.control.metrics.limit(limit);
+            }
+            ask.refuse(&problem)
+        }
     };
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -2,7 +2,10 @@
 //! and a store, without a lock on the bus and without a line of memory that another core
 //! writes; whoever reads sees a number that was true a moment ago.
 
-use super::lock;
+use super::{
+    limits::{Limit, Refusals},
+    lock,
+};
 use std::{
     cell::RefCell,
     collections::HashMap,
@@ -106,6 +109,7 @@ pub struct RouteMeter(Arc<RouteCells>);
 /// One worker's way to its cells; bound to its thread.
 pub struct Meter {
     cells: Arc<WorkerCells>,
+    limits: Arc<Refusals>,
     /// By the id of the route, which keeps its cells through a reload.
     met: RefCell<HashMap<String, Rc<RouteMeter>>>,
     endpoints: Rc<RouteMeter>,
@@ -113,9 +117,9 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(cells: Arc<WorkerCells>) -> Self {
+    pub(super) fn new(cells: Arc<WorkerCells>, limits: Arc<Refusals>) -> Self {
         let (endpoints, no_route) = (cells.route(ENDPOINTS), cells.route(NO_ROUTE));
-        Self { cells, met: RefCell::default(), endpoints, no_route }
+        Self { cells, limits, met: RefCell::default(), endpoints, no_route }
     }
 
     /// Where this route's requests are counted.
@@ -137,6 +141,11 @@ impl Meter {
     /// A request is over. Without a meter of its own it had no route.
     pub fn request(&self, at: Option<&RouteMeter>, status: u16, took: Duration) {
         at.unwrap_or(&self.no_route).0.add(status, took);
+    }
+
+    /// A client was refused because it met this limit.
+    pub fn limit(&self, limit: Limit) {
+        self.limits.count(limit);
     }
 
     /// An upstream did not do its part.

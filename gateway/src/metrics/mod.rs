@@ -2,20 +2,23 @@
 //! configuration and words of ours, never a person, a path or an address: a metric's size
 //! is bounded by the configuration.
 //!
-//! `cells.rs` what one worker counts · `text.rs` the form · `report.rs` everything at once.
+//! `cells.rs` what one worker counts · `limits.rs` refusals by limit · `text.rs` the form · `report.rs` everything at once.
 //!
 //! What may not come in: a number that many threads add to on the way of a request. Each
 //! worker has cells of its own, and whoever asks adds them up.
 
 mod cells;
+mod limits;
 mod report;
 mod text;
 
 pub use cells::{Meter, RouteMeter};
+pub use limits::Limit;
 pub use report::Sources;
 pub use text::MEDIA_TYPE;
 
 use cells::WorkerCells;
+use limits::Refusals;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -30,6 +33,7 @@ pub struct Metrics {
     workers: Mutex<Vec<Arc<WorkerCells>>>,
     /// By strategy and result. Logins are rare beside requests.
     logins: Mutex<BTreeMap<(String, &'static str), u64>>,
+    limits: Arc<Refusals>,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
 }
@@ -39,7 +43,12 @@ impl Metrics {
     pub fn meter(&self) -> Meter {
         let cells = Arc::new(WorkerCells::default());
         lock(&self.workers).push(cells.clone());
-        Meter::new(cells)
+        Meter::new(cells, self.limits.clone())
+    }
+
+    /// A client was refused because it met this limit.
+    pub fn limit(&self, limit: Limit) {
+        self.limits.count(limit);
     }
 
     /// A login at this strategy came to this: `success`, `next`, or a code of a refusal.

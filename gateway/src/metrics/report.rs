@@ -3,6 +3,7 @@
 use super::{
     Metrics,
     cells::{BOUNDS, CLASSES, Seen},
+    limits::Limit,
     lock,
     text::Text,
 };
@@ -33,6 +34,7 @@ impl Metrics {
         self.requests(&mut text);
         self.upstreams(&mut text);
         self.logins(&mut text);
+        self.refusals(&mut text);
         strategies(registry, &mut text);
         text.family("portcullis_connections", "gauge", "Open client connections.");
         text.sample("portcullis_connections", &[], sources.connections.open());
@@ -109,6 +111,15 @@ impl Metrics {
         for ((strategy, result), count) in lock(&self.logins).iter() {
             let labels = [("strategy", strategy.as_str()), ("result", result)];
             text.sample("portcullis_logins_total", &labels, count);
+        }
+    }
+
+    fn refusals(&self, text: &mut Text) {
+        let help = "Refusals because a client met a limit, by the limit.";
+        text.family("portcullis_limit_refusals", "counter", help);
+        for limit in Limit::ALL {
+            let labels = [("limit", limit.name())];
+            text.sample("portcullis_limit_refusals_total", &labels, self.limits.of(*limit));
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{
     timers::{Elapsed, Watch},
     worker::{Buffers, Worker},
 };
+use crate::metrics::Limit;
 use std::{future::poll_fn, io, net::IpAddr, rc::Rc, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -138,6 +139,16 @@ pub enum UploadError {
     Stalled,
     /// A chunk is malformed.
     Malformed,
+}
+
+impl UploadError {
+    /// The same; a body that does not come is a limit that was met.
+    pub fn counted(self, worker: &Worker) -> Self {
+        if self == Self::Stalled {
+            worker.meter.limit(Limit::BodyStall);
+        }
+        self
+    }
 }
 
 impl Upload {

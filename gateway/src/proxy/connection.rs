@@ -15,6 +15,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
+    metrics::Limit,
     problem::{Code, Problem},
     snapshot::Snapshot,
 };
@@ -44,7 +45,11 @@ pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: IpAddr, secured
                 linger(&mut client).await;
                 break;
             }
-            Err(NoHead::Gone | NoHead::Slow) => break,
+            Err(NoHead::Slow) => {
+                worker.meter.limit(Limit::HeaderTimeout);
+                break;
+            }
+            Err(NoHead::Gone) => break,
         }
         first = false;
         let peer = Peer { address: peer, text: &peer_text, secured: secured.as_ref() };
@@ -197,8 +202,14 @@ async fn refuse_head(client: &mut Client<'_>, bad: BadHead, worker: &Worker) {
         BadHead::Bad(why) => Problem::from(Code::BadRequest).detail(why),
         BadHead::RequestLineTooLong => Code::UriTooLong.into(),
         BadHead::Expectation => Code::ExpectationFailed.into(),
-        BadHead::TooLarge => Code::HeadersTooLarge.into(),
+        BadHead::TooLarge | BadHead::TooMany => Code::HeadersTooLarge.into(),
     };
+    match bad {
+        BadHead::RequestLineTooLong => worker.meter.limit(Limit::RequestLine),
+        BadHead::TooLarge => worker.meter.limit(Limit::HeaderBytes),
+        BadHead::TooMany => worker.meter.limit(Limit::Headers),
+        BadHead::Bad(_) | BadHead::Expectation => {}
+    }
     let mut entry = Entry::new(&Head::default(), b"", client.peer, &worker.log);
     entry.id = worker.next_request_id();
     let answer = refuse::problem(&problem, false, &entry.id, worker);

@@ -3,15 +3,15 @@
 
 use super::{
     answer::Answer,
-    client::{Upload, UploadError, send},
+    client::{Upload, send},
     cors,
     endpoint::EndpointRequest,
-    exchange::{Failure, Wire},
+    exchange::{Failure, Wire, upload_failure},
     http1::{body::Body, head::Head},
     pipeline::Request,
     worker::Worker,
 };
-use crate::{problem::Code, snapshot::Snapshot};
+use crate::{metrics::Limit, problem::Code, snapshot::Snapshot};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::task::JoinHandle;
@@ -28,7 +28,7 @@ pub async fn call(
         return Ok(request.readers.borrow().added_to(answer));
     }
     let body = match upload {
-        Some(upload) => read_body(wire, upload, request.head, snapshot).await?,
+        Some(upload) => read_body(wire, upload, request.head, worker, snapshot).await?,
         None => Bytes::new(),
     };
     let handed = EndpointRequest {
@@ -61,12 +61,17 @@ async fn read_body(
     wire: &mut Wire<'_, '_>,
     upload: &mut Upload,
     head: &Head,
+    worker: &Worker,
     snapshot: &Snapshot,
 ) -> Result<Bytes, Failure> {
     let limit = snapshot.limits.login_body;
     let stall = snapshot.limits.body_stall;
+    let too_large = || {
+        worker.meter.limit(Limit::LoginBody);
+        Err(Failure::Code(Code::BodyTooLarge))
+    };
     if matches!(upload.body, Body::Length(length) if length > limit as u64) {
-        return Err(Failure::Code(Code::BodyTooLarge));
+        return too_large();
     }
     if head.expects_continue {
         let ready = send(wire.writer, wire.watch, stall, b"HTTP/1.1 100 Continue\r\n\r\n").await;
@@ -76,12 +81,9 @@ async fn read_body(
     loop {
         match upload.next(wire.reader, wire.watch, stall).await {
             Ok(None) => return Ok(body.into()),
-            Ok(Some(data)) if body.len() + data.len() > limit => {
-                return Err(Failure::Code(Code::BodyTooLarge));
-            }
+            Ok(Some(data)) if body.len() + data.len() > limit => return too_large(),
             Ok(Some(data)) => body.extend_from_slice(data),
-            Err(UploadError::Malformed) => return Err(Failure::Malformed),
-            Err(UploadError::Gone | UploadError::Stalled) => return Err(Failure::Gone),
+            Err(error) => return Err(upload_failure(error.counted(worker))),
         }
     }
 }

@@ -240,7 +240,7 @@ async fn with_body(
         let ready = send(wire.writer, wire.watch, stall, b"HTTP/1.1 100 Continue\r\n\r\n").await;
         ready.map_err(|_| Failure::Gone)?;
     }
-    upload.begin(wire.reader, wire.watch, stall).await.map_err(upload_failure)?;
+    upload.begin(wire.reader, wire.watch, stall).await.map_err(|e| upload_failure(e.counted(worker)))?;
     let mut stream = match worker.pool.take(job.server()) {
         Some(kept) => kept,
         None => connect(wire.watch, head, job).await?,
@@ -347,7 +347,9 @@ async fn pump(
     out.extend_from_slice(pump.head);
     // The head alone goes first: a body may be long in coming.
     send(writer, watch, pump.stall, &out).await.map_err(|_| Pumped::Upstream)?;
-    while let Some(data) = upload.next(reader, watch, pump.stall).await.map_err(Pumped::Client)? {
+    while let Some(data) =
+        upload.next(reader, watch, pump.stall).await.map_err(|e| Pumped::Client(e.counted(worker)))?
+    {
         if !pump.chunked {
             send(writer, watch, pump.stall, data).await.map_err(|_| Pumped::Upstream)?;
             continue;
@@ -397,7 +399,8 @@ pub fn push_chunk(out: &mut Vec<u8>, data: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn upload_failure(error: UploadError) -> Failure {
+/// What becomes of a request whose body does not come.
+pub fn upload_failure(error: UploadError) -> Failure {
     match error {
         UploadError::Malformed => Failure::Malformed,
         UploadError::Gone | UploadError::Stalled => Failure::Gone,

@@ -2,7 +2,7 @@
 //! is closed. Nothing is said about a failed handshake but what TLS says itself.
 
 use super::{connection, http2, pipeline::Secured, stream::Stream, worker::Worker};
-use crate::tls::ServerTls;
+use crate::{metrics::Limit, tls::ServerTls};
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -15,7 +15,10 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Arc
     let stream = match watch.within(limit, accept).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "no handshake"),
-        Err(_) => return tracing::debug!(%peer, "no handshake in time"),
+        Err(_) => {
+            worker.meter.limit(Limit::HeaderTimeout);
+            return tracing::debug!(%peer, "no handshake in time");
+        }
     };
     drop(watch);
     let secured = Secured { chosen: tls.choose(stream.get_ref().1.server_name()), tls };

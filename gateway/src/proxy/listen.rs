@@ -1,6 +1,7 @@
 //! Listening sockets, one of each address for every worker, and how many connections
 //! are let in.
 
+use crate::metrics::Limit;
 use portcullis_config::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -102,11 +103,11 @@ impl Admission {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// A place for a connection of this address, if there is room.
-    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    /// A place for a connection of this address, or the limit that leaves none.
+    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Place, Limit> {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit {
             self.open.fetch_sub(1, Ordering::Relaxed);
-            return None;
+            return Err(Limit::Connections);
         }
         let mut place = Place { admission: self.clone(), counted: None };
         if let Some(limit) = self.per_address {
@@ -114,12 +115,12 @@ impl Admission {
             let open = all.entry(address).or_default();
             if *open >= limit {
                 drop(all);
-                return None;
+                return Err(Limit::PerAddress);
             }
             *open += 1;
             place.counted = Some(address);
         }
-        Some(place)
+        Ok(place)
     }
 }
 
@@ -182,9 +183,9 @@ mod tests {
         let address = IpAddr::from([127, 0, 0, 1]);
         let one = admission.enter(address).expect("room");
         let _two = admission.enter(address).expect("room");
-        assert!(admission.enter(address).is_none());
+        assert_eq!(admission.enter(address).err(), Some(Limit::Connections));
         drop(one);
-        assert!(admission.enter(address).is_some());
+        assert!(admission.enter(address).is_ok());
     }
 
     #[test]
@@ -192,8 +193,8 @@ mod tests {
         let admission = admission(10, Some(1));
         let (a, b) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         let _one = admission.enter(a).expect("room");
-        assert!(admission.enter(a).is_none());
-        assert!(admission.enter(b).is_some());
+        assert_eq!(admission.enter(a).err(), Some(Limit::PerAddress));
+        assert!(admission.enter(b).is_ok());
         assert_eq!(admission.open.load(Ordering::Relaxed), 1);
     }
 }

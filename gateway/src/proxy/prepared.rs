@@ -1,8 +1,8 @@
 //! Identity headers and assertions as bytes, made once for a session and used until the
 //! account changes or the assertion nears its end.
 
-use super::{authenticate::Identity, request_head::Parts, worker::Worker};
-use crate::{clock::UnixMillis, problem::Code};
+use super::{authenticate::Identity, identity_headers::TooLarge, request_head::Parts, worker::Worker};
+use crate::{clock::UnixMillis, metrics::Limit, problem::Code};
 use portcullis_config::AssertionMode;
 use std::{cell::RefCell, collections::HashMap};
 
@@ -47,7 +47,7 @@ impl PreparedHeaders {
         if prepared.account_version != version {
             *prepared = fresh();
         }
-        out.extend_from_slice(prepared.identity(parts, identity)?);
+        out.extend_from_slice(prepared.identity(parts, identity, worker)?);
         match parts.route.assertion {
             AssertionMode::Off => return Ok(()),
             AssertionMode::Authorization => out.extend_from_slice(b"Authorization: Bearer "),
@@ -68,13 +68,16 @@ impl PreparedHeaders {
 }
 
 impl Prepared {
-    fn identity(&mut self, parts: &Parts<'_>, identity: &Identity) -> Result<&[u8], Code> {
+    fn identity(&mut self, parts: &Parts<'_>, identity: &Identity, worker: &Worker) -> Result<&[u8], Code> {
         let set = parts.route.header_set;
         let at = match self.identity.iter().position(|(s, _)| *s == set) {
             Some(at) => at,
             None => {
-                let bytes =
-                    parts.snapshot.header_sets[set].render(identity).map_err(|_| Code::HeadersTooLarge)?;
+                let rendered = parts.snapshot.header_sets[set].render(identity);
+                let bytes = rendered.map_err(|TooLarge| {
+                    worker.meter.limit(Limit::IdentityHeader);
+                    Code::HeadersTooLarge
+                })?;
                 self.identity.push((set, bytes));
                 self.identity.len() - 1
             }

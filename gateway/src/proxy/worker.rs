@@ -213,7 +213,10 @@ impl Worker {
     }
 
     fn admit(self: Rc<Self>, stream: TcpStream, peer: std::net::IpAddr, admission: &Arc<Admission>) {
-        let Some(place) = admission.enter(peer) else { return };
+        let place = match admission.enter(peer) {
+            Ok(place) => place,
+            Err(limit) => return self.meter.limit(limit),
+        };
         let _ = stream.set_nodelay(true);
         self.open.set(self.open.get() + 1);
         tokio::task::spawn_local(async move {

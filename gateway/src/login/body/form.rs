@@ -1,7 +1,7 @@
 //! `application/x-www-form-urlencoded`, strictly: what cannot be decoded is refused, not
 //! replaced, and a name comes once.
 
-use super::{RESERVED, shown};
+use super::{RESERVED, json::TOO_MANY, shown};
 use portcullis_plugin_api::Object;
 
 /// The fields of a form. The error is for the client.
@@ -19,7 +19,7 @@ pub(super) fn fields(bytes: &[u8], most: usize) -> Result<Object, String> {
         let value = decode(pair.get(cut + 1..).unwrap_or_default())
             .ok_or_else(|| format!("{}: not valid form encoding", shown(&name)))?;
         if fields.len() == most {
-            return Err(format!("more than {most} fields"));
+            return Err(format!("{TOO_MANY}: more than {most}"));
         }
         if fields.contains_key(&name) {
             return Err(format!("{}: given twice", shown(&name)));

@@ -8,6 +8,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::Value;
 use std::{cell::Cell, fmt};
 
+/// How the errors of the two limits begin.
+pub(super) const TOO_DEEP: &str = "the body is nested too deep";
+pub(super) const TOO_MANY: &str = "the body has too many fields";
+
 /// The one object that the bytes are. The error is for the client.
 pub(super) fn object(bytes: &[u8], limits: Limits) -> Result<Object, String> {
     let left = Cell::new(limits.fields);
@@ -30,13 +34,13 @@ struct Strict<'a> {
 
 impl Strict<'_> {
     fn deeper<E: Error>(self) -> Result<Self, E> {
-        let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("the body is nested too deep"))?;
+        let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom(TOO_DEEP))?;
         Ok(Self { depth, left: self.left })
     }
 
     fn count<E: Error>(self) -> Result<(), E> {
         let left = self.left.get().checked_sub(1);
-        self.left.set(left.ok_or_else(|| E::custom("the body has too many fields"))?);
+        self.left.set(left.ok_or_else(|| E::custom(TOO_MANY))?);
         Ok(())
     }
 }

@@ -9,7 +9,10 @@ mod form;
 mod json;
 mod json_api;
 
-use crate::problem::{Code, Problem};
+use crate::{
+    metrics::Limit,
+    problem::{Code, Problem},
+};
 use http::{HeaderMap, header::CONTENT_TYPE};
 use portcullis_plugin_api::Object;
 use serde_json::Value;
@@ -73,6 +76,16 @@ pub fn read(headers: &HeaderMap, bytes: &[u8], limits: Limits) -> Result<Body, P
     };
     check_names_and_sizes(&fields)?;
     Ok(Body { shape, fields })
+}
+
+/// Which limit a refused body met, if any.
+pub fn limit(problem: &Problem) -> Option<Limit> {
+    let detail = problem.detail.as_deref()?;
+    if detail.starts_with(json::TOO_DEEP) {
+        Some(Limit::JsonDepth)
+    } else {
+        detail.starts_with(json::TOO_MANY).then_some(Limit::JsonFields)
+    }
 }
 
 fn check_names_and_sizes(fields: &Object) -> Result<(), Problem> {

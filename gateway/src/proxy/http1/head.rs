@@ -132,8 +132,10 @@ pub enum BadHead {
     RequestLineTooLong,
     /// 417
     Expectation,
-    /// 431
+    /// 431: too many bytes.
     TooLarge,
+    /// 431: too many fields.
+    TooMany,
 }
 
 /// Limits on a head.
@@ -193,7 +195,7 @@ impl Head {
         match request.parse_with_uninit_headers(bytes, room) {
             Ok(httparse::Status::Complete(len)) if len == bytes.len() => self.len = len,
             Ok(_) => return Err(BadHead::Bad("the head is not whole")),
-            Err(httparse::Error::TooManyHeaders) => return Err(BadHead::TooLarge),
+            Err(httparse::Error::TooManyHeaders) => return Err(BadHead::TooMany),
             Err(error) => return Err(BadHead::Bad(reason(error))),
         }
         let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version)

@@ -16,6 +16,7 @@ use super::{
     stream::Stream,
     worker::Worker,
 };
+use crate::metrics::Limit;
 use bytes::Bytes;
 use h2::{
     Reason, RecvStream,
@@ -94,6 +95,7 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
             }
         }
         if streams.taken_back.get() > RESETS + streams.finished.get() {
+            worker.meter.limit(Limit::Resets);
             tracing::warn!(%peer, "too many streams taken back: the connection is closed");
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             let _ = watch.within(FAREWELL, poll_fn(|context| connection.poll_closed(context))).await;
@@ -191,10 +193,22 @@ async fn stream(
     outcome
 }
 
+/// Waits for the end of a body that has no byte; none: it had one.
+async fn nothing_comes(body: &mut RecvStream) -> Option<()> {
+    while let Some(data) = body.data().await {
+        data.ok().filter(Bytes::is_empty)?;
+    }
+    Some(())
+}
+
 /// The request as HTTP/1.1 has it. Trailers are dropped. A body that breaks off ends
-/// early, which the reader sees.
+/// early, which the reader sees. One that must be empty is awaited first: nobody could
+/// take the request back once it was read (RFC 9113 §8.1.1).
 async fn upload(to: &Pipe, written: request::Written, mut body: RecvStream) {
     let complete = async {
+        if written.empty {
+            nothing_comes(&mut body).await?;
+        }
         to.write_all(&written.bytes).await.ok()?;
         let mut chunk = Vec::new();
         while let Some(data) = body.data().await {

@@ -12,13 +12,15 @@ pub struct Malformed(pub &'static str);
 const CONNECTION: [&str; 5] =
     ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
-/// A head for the strict reader, and whether its body goes in chunks.
+/// A head for the strict reader, and what is known of its body.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Written {
     /// The head.
     pub bytes: Vec<u8>,
     /// A body of unknown length.
     pub chunked: bool,
+    /// It says that it has no body, and its stream has not ended.
+    pub empty: bool,
 }
 
 /// Writes the head. `ends`: no body follows.
@@ -38,12 +40,14 @@ pub fn write(parts: &Parts, ends: bool) -> Result<Written, Malformed> {
         }
     }
     cookies(&mut out, &parts.headers);
-    let chunked = !ends && !parts.headers.contains_key(header::CONTENT_LENGTH);
+    let length = parts.headers.get(header::CONTENT_LENGTH);
+    let chunked = !ends && length.is_none();
+    let empty = !ends && length.is_some_and(|length| length == "0");
     if chunked {
         line(&mut out, "transfer-encoding", b"chunked");
     }
     out.extend_from_slice(b"\r\n");
-    Ok(Written { bytes: out, chunked })
+    Ok(Written { bytes: out, chunked, empty })
 }
 
 /// As it was sent. Another scheme than this connection's is written out, so that the

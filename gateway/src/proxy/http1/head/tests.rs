@@ -111,7 +111,7 @@ fn limits_hold_to_the_byte() {
     assert_eq!(read(&line(257)).err(), Some(BadHead::RequestLineTooLong));
     let fields = |n: usize| with(&"X: y\r\n".repeat(n - 1));
     assert!(fields(10).is_ok());
-    assert_eq!(fields(11).err(), Some(BadHead::TooLarge));
+    assert_eq!(fields(11).err(), Some(BadHead::TooMany));
     let bytes = |n: usize| with(&format!("X: {}\r\n", "a".repeat(n - 34)));
     assert_eq!(bytes(4096).map(|h| h.len), Ok(4096));
     assert_eq!(bytes(4097).err(), Some(BadHead::TooLarge));
