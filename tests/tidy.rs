@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // tests: a panic is the report
 
+#[path = "tidy/rows.rs"]
+mod rows;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -50,7 +50,9 @@ fn trickster(stream: &mut TcpStream) {
             Some(trick) => TRICKS[trick % TRICKS.len()].as_bytes().to_vec(),
             None => ok(&format!("own-{}", number(&head, "/own-").unwrap_or_default())),
         };
-        if stream.write_all(&answer).is_err() {
+        let waits = !answer.windows(4).any(|w| w == b"\r\n\r\n");
+        // What looks like half a head would only be waited for.
+        if stream.write_all(&answer).is_err() || waits {
             return;
         }
     }

@@ -218,16 +218,14 @@ impl Worker {
             Err(limit) => return self.meter.limit(limit),
         };
         let _ = stream.set_nodelay(true);
-        self.open.set(self.open.get() + 1);
+        let open = Open::new(self.clone());
         tokio::task::spawn_local(async move {
             match self.snapshot().tls.clone() {
                 None => connection::serve(self.clone(), Stream::Plain(stream), peer, None).await,
                 // Larger: boxed, so that a plain connection does not pay for it.
                 Some(tls) => Box::pin(handshake::serve(self.clone(), stream, peer, tls)).await,
             }
-            drop(place);
-            self.open.set(self.open.get() - 1);
-            self.closed.notify_one();
+            drop((place, open));
         });
     }
 
@@ -271,6 +269,24 @@ impl Worker {
         while self.open.get() > 0 {
             self.closed.notified().await;
         }
+    }
+}
+
+/// One open connection of a worker. Dropped also when its task panics: a drain must not
+/// wait for it.
+struct Open(Rc<Worker>);
+
+impl Open {
+    fn new(worker: Rc<Worker>) -> Self {
+        worker.open.set(worker.open.get() + 1);
+        Self(worker)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.closed.notify_one();
     }
 }
 

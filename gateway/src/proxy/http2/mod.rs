@@ -140,16 +140,24 @@ async fn event(connection: &mut Connection<TlsStream<TcpStream>, Bytes>, streams
 /// Lets a stream run beside the others.
 fn begin(streams: &Rc<Streams>, one: impl Future<Output = Outcome> + 'static) {
     streams.open.set(streams.open.get() + 1);
-    let streams = streams.clone();
+    let open = Open(streams.clone());
     tokio::task::spawn_local(async move {
         let count = match one.await {
-            Outcome::Whole => &streams.finished,
-            Outcome::Gone | Outcome::Broken => &streams.taken_back,
+            Outcome::Whole => &open.0.finished,
+            Outcome::Gone | Outcome::Broken => &open.0.taken_back,
         };
         count.set(count.get() + 1);
-        streams.open.set(streams.open.get() - 1);
-        streams.ended.notify_one();
     });
+}
+
+/// One open stream. Dropped also when its task panics: its connection waits for it.
+struct Open(Rc<Streams>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.ended.notify_one();
+    }
 }
 
 /// One stream: the pipeline on one end of a pipe, the frames on the other.
