@@ -29,9 +29,9 @@ pub struct Gateway {
     output: Arc<Mutex<String>>,
 }
 
-/// Ends the gateway when the test program itself ends without dropping it: a shell that
+/// Ends a child when the test program itself ends without dropping it: a shell that
 /// waits for the end of its input, which comes with the end of this process.
-struct Guard {
+pub(crate) struct Guard {
     shell: Child,
     _input: ChildStdin,
 }
@@ -172,8 +172,7 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         // The guard first: it must not aim at a pid that is no longer ours.
-        let _ = self.guard.shell.kill();
-        let _ = self.guard.shell.wait();
+        self.guard.leave();
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -183,7 +182,7 @@ impl Drop for Gateway {
 }
 
 impl Guard {
-    fn over(child: &Child) -> Self {
+    pub(crate) fn over(child: &Child) -> Self {
         let mut shell = Command::new("sh")
             .args(["-c", "read _; kill -s KILL \"$0\" 2>/dev/null", &child.id().to_string()])
             .stdin(Stdio::piped())
@@ -193,6 +192,12 @@ impl Guard {
             .expect("sh runs");
         let input = shell.stdin.take().expect("it was piped");
         Self { shell, _input: input }
+    }
+
+    /// Aims at nobody any more.
+    pub(crate) fn leave(&mut self) {
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
     }
 }
 

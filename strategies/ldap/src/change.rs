@@ -1,0 +1,193 @@
+//! A new password: from the page that a login with an expired one leads to, and from the
+//! profile page, where the operator allows it.
+//!
+//! Nobody's password is set here without the old one: the directory checks it, in a bind
+//! or in the change itself.
+
+use crate::{
+    Ldap,
+    directory::{Change, change_on},
+    groups::Seeker,
+    login::{Credentials, fit_for_the_wire},
+    person,
+    verdict::{self, Reason, Verdict},
+    wire::{
+        filter,
+        message::{Done, code},
+        policy_control::{self, PolicyError},
+    },
+};
+use portcullis_plugin_api::{
+    Answer, ChangeSecret, Denial, Field, FieldKind, Form, Outcome, Resume, StrategyError,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+/// What the person reads above the form.
+pub(crate) fn why(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Reset => "Your password was set by somebody else. Choose one of your own.",
+        _ => "Your password has expired. Choose a new one.",
+    }
+}
+
+/// The form that asks for a new password.
+pub(crate) fn form(username: &str, message: &str) -> Form {
+    let field = |name: &str, kind, label: &str| Field {
+        name: name.to_owned(),
+        kind,
+        label: label.to_owned(),
+        required: true,
+    };
+    Form {
+        fields: vec![
+            field("current", FieldKind::Password, "Current password"),
+            field("next", FieldKind::NewPassword, "New password"),
+            field("next_confirm", FieldKind::NewPassword, "New password again"),
+        ],
+        message: Some(message.to_owned()),
+        // Who it is, and nothing that could be used instead of the old password.
+        flow: json!({ "username": username }).to_string().into_bytes(),
+    }
+}
+
+/// How a change ended.
+enum Changed {
+    Done,
+    /// The old password is not the person's.
+    WrongOld,
+    /// The directory does not take the new one; a sentence for the person.
+    NotTaken(String),
+}
+
+impl Ldap {
+    /// The filled-in form.
+    pub(crate) async fn finish_change(&self, request: Resume) -> Answer<Outcome> {
+        let flow: Value = serde_json::from_slice(&request.flow).unwrap_or_default();
+        let Some(username) = flow.get("username").and_then(Value::as_str) else {
+            return Err(StrategyError::Failed("a flow of another form".to_owned()));
+        };
+        let mut params = request.params;
+        let mut take = |name: &str| Zeroizing::new(params.remove(name).unwrap_or_default());
+        let (old, new, again) = (take("current"), take("next"), take("next_confirm"));
+        fit_for_the_wire("current", &old)?;
+        fit_for_the_wire("next", &new)?;
+        if *new != *again {
+            return Ok(Outcome::Form(form(username, "The two new passwords differ. Try again.")));
+        }
+        let until = self.directory.deadline();
+        let dn = match &self.settings.direct {
+            Some(template) if template.is_dn => Some(template.fill(username)),
+            _ => self.find(username, until).await?.map(|entry| entry.dn),
+        };
+        let Some(dn) = dn else { return Ok(Outcome::denied(Denial::BadCredentials)) };
+        match self.replace(&dn, &old, &new, until).await? {
+            Changed::Done => {
+                let who = Credentials { username: username.to_owned(), password: new };
+                self.sign_in(&who, self.directory.deadline()).await
+            }
+            Changed::WrongOld => Ok(Outcome::denied(Denial::BadCredentials)),
+            Changed::NotTaken(sentence) => Ok(Outcome::Form(form(username, &sentence))),
+        }
+    }
+
+    /// From the profile page.
+    pub(crate) async fn change(&self, request: ChangeSecret) -> Answer<Outcome> {
+        if self.settings.change.is_none() || self.settings.service.is_none() {
+            return Err(StrategyError::Unsupported);
+        }
+        let (old, new) = (Zeroizing::new(request.current), Zeroizing::new(request.next));
+        fit_for_the_wire("current", &old)?;
+        fit_for_the_wire("next", &new)?;
+        let until = self.directory.deadline();
+        let mut seeker = Seeker::Service(&self.directory);
+        let entry = match person::value_of(&self.settings, &request.subject) {
+            Some(value) => {
+                let filter = filter::equals(&self.settings.attributes.subject, &value);
+                self.one(&mut seeker, &filter, until).await?
+            }
+            None => None,
+        };
+        let Some(entry) = entry else { return Ok(Outcome::denied(Denial::BadCredentials)) };
+        match self.replace(&entry.dn, &old, &new, until).await? {
+            Changed::Done => {
+                let username = person::name(&self.settings, &entry).unwrap_or_default();
+                self.admit(&mut seeker, &entry, username, self.directory.deadline()).await
+            }
+            Changed::WrongOld => Ok(Outcome::denied(Denial::BadCredentials)),
+            Changed::NotTaken(sentence) => Err(StrategyError::WeakSecret(sentence)),
+        }
+    }
+
+    /// Tries the old password and sets the new one.
+    async fn replace(&self, dn: &str, old: &str, new: &str, until: Instant) -> Answer<Changed> {
+        let Some(by) = self.settings.change else { return Err(StrategyError::Unsupported) };
+        let (bound, mut person) = self.directory.as_person(dn, old, until).await?;
+        let change = Change { dn, old, new, by };
+        let done = match verdict::of(&bound) {
+            Verdict::Wrong(_) | Verdict::Barred(_) => return Ok(Changed::WrongOld),
+            Verdict::Undecided => {
+                return Err(StrategyError::Failed(format!("a bind ended with code {}", bound.code)));
+            }
+            // They may bind, if only to change it.
+            Verdict::Right | Verdict::MustChange(_) if bound.code == code::SUCCESS => {
+                let done = change_on(&mut person.connection, &change, until).await;
+                done.map_err(|trouble| StrategyError::Failed(trouble.to_string()))?
+            }
+            // They may not: the service account hands both passwords on, and the directory
+            // checks the old one again.
+            Verdict::Right | Verdict::MustChange(_) => {
+                drop(person);
+                if self.settings.service.is_none() {
+                    return Ok(Changed::NotTaken(NO_WAY.to_owned()));
+                }
+                self.directory.change(&change, until).await?
+            }
+        };
+        judge(&done)
+    }
+}
+
+const NO_WAY: &str = "The directory does not let this password be changed here. Change it where you usually do, then sign in again.";
+
+fn judge(done: &Done) -> Answer<Changed> {
+    let policy =
+        done.policy.as_deref().and_then(|value| policy_control::read(value).ok()).unwrap_or_default();
+    let sentence = match policy.error {
+        Some(PolicyError::QualityTooLow) => "The directory finds the new password too easy to guess.",
+        Some(PolicyError::TooShort) => "The directory finds the new password too short.",
+        Some(PolicyError::TooLong) => "The directory finds the new password too long.",
+        Some(PolicyError::TooYoung) => {
+            "The password was changed only a short while ago. The directory allows the next change later."
+        }
+        Some(PolicyError::InHistory) => "You had this password before. Choose another.",
+        Some(PolicyError::ModificationNotAllowed) => NO_WAY,
+        _ => match done.code {
+            code::SUCCESS => return Ok(Changed::Done),
+            code::INVALID_CREDENTIALS => return Ok(Changed::WrongOld),
+            // ERROR_INVALID_PASSWORD, of Active Directory.
+            code::CONSTRAINT if done.text.contains("00000056") => return Ok(Changed::WrongOld),
+            code::CONSTRAINT => {
+                "The directory does not take the new password. It may be too short, too simple, used before, or \
+                 changed too recently."
+            }
+            code::NO_ACCESS => {
+                tracing::warn!(
+                    text = %done.text.escape_debug(),
+                    "the directory does not let a password be changed; see docs/ldap.md"
+                );
+                NO_WAY
+            }
+            // OpenLDAP says so for a wrong old password.
+            code::UNWILLING if done.text.contains("old password") => return Ok(Changed::WrongOld),
+            other => {
+                return Err(StrategyError::Failed(format!(
+                    "the change of a password ended with code {other}: {}",
+                    done.text.escape_debug()
+                )));
+            }
+        },
+    };
+    Ok(Changed::NotTaken(sentence.to_owned()))
+}

@@ -1,0 +1,250 @@
+//! A login: find the one entry that is meant, try the password on it, read what the
+//! directory knows.
+
+use crate::{
+    Ldap, change, groups,
+    groups::Seeker,
+    person,
+    verdict::{self, Bar, Reason, Verdict},
+    wire::{
+        filter,
+        message::{Done, Entry, Scope, Search},
+        name::USERNAME,
+    },
+};
+use portcullis_plugin_api::{Answer, Authenticated, Begin, Denial, Outcome, StrategyError};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+/// The most bytes of a password (contract section 5) and of a name.
+const MOST_BYTES: usize = 1024;
+
+/// A name and a password that may go on the wire.
+pub(crate) struct Credentials {
+    pub(crate) username: String,
+    pub(crate) password: Zeroizing<String>,
+}
+
+impl Credentials {
+    /// Reads a form. An empty password never comes further than this (N-83).
+    pub(crate) fn of(mut form: BTreeMap<String, String>) -> Answer<Self> {
+        let username = form.remove("username").unwrap_or_default();
+        let password = Zeroizing::new(form.remove("password").unwrap_or_default());
+        if username.trim().is_empty() {
+            return Err(bad("username", "empty"));
+        }
+        if username.len() > MOST_BYTES {
+            return Err(bad("username", "too long"));
+        }
+        fit_for_the_wire("password", &password)?;
+        Ok(Self { username, password })
+    }
+}
+
+/// Whether a password can be sent as what it is. Some servers end a string at a NUL, so
+/// one that begins with it would be empty there.
+pub(crate) fn fit_for_the_wire(field: &str, password: &str) -> Answer<()> {
+    match password {
+        "" => Err(bad(field, "empty")),
+        long if long.len() > MOST_BYTES => Err(bad(field, "too long")),
+        nul if nul.contains('\0') => Err(bad(field, "holds a NUL character")),
+        _ => Ok(()),
+    }
+}
+
+fn bad(field: &str, message: &str) -> StrategyError {
+    StrategyError::BadRequest { field: field.to_owned(), message: message.to_owned() }
+}
+
+impl Ldap {
+    pub(crate) async fn log_in(&self, request: Begin) -> Answer<Outcome> {
+        let credentials = Credentials::of(request.form)?;
+        self.sign_in(&credentials, self.directory.deadline()).await
+    }
+
+    /// With credentials that were read, until a deadline.
+    pub(crate) async fn sign_in(&self, credentials: &Credentials, until: Instant) -> Answer<Outcome> {
+        match &self.settings.direct {
+            Some(_) => self.directly(credentials, until).await,
+            None => self.by_search(credentials, until).await,
+        }
+    }
+
+    async fn by_search(&self, who: &Credentials, until: Instant) -> Answer<Outcome> {
+        let entry = self.find(&who.username, until).await?;
+        // Whoever is not there costs the same bind as whoever is (row W-01).
+        let name = entry.as_ref().map_or_else(|| self.nobody(), |entry| entry.dn.clone());
+        let done = self.directory.bind(&name, &who.password, until).await?;
+        let Some(entry) = entry else { return Ok(Outcome::denied(Denial::BadCredentials)) };
+        if let Some(outcome) = self.judge(&done, &who.username)? {
+            return Ok(outcome);
+        }
+        self.admit(&mut Seeker::Service(&self.directory), &entry, &who.username, until).await
+    }
+
+    /// The one entry that a name means; none if there is no such entry, or more than one.
+    pub(crate) async fn find(&self, username: &str, until: Instant) -> Answer<Option<Entry>> {
+        let filter = self.settings.filter.fill(&[(USERNAME, username.as_bytes())]);
+        self.one(&mut Seeker::Service(&self.directory), &filter, until).await
+    }
+
+    /// The one entry below the base that a filter finds.
+    pub(crate) async fn one(
+        &self,
+        seeker: &mut Seeker<'_>,
+        filter: &[u8],
+        until: Instant,
+    ) -> Answer<Option<Entry>> {
+        let request = Search {
+            base: &self.settings.base,
+            scope: Scope::Subtree,
+            filter,
+            attributes: &person::attributes(&self.settings),
+            most: 2,
+            seconds: groups::seconds(&self.settings),
+        };
+        let mut found = seeker.search(&request, until).await?;
+        if let Some(done) = found.missing {
+            return Err(StrategyError::Failed(format!(
+                "base \"{}\" is not there: code {}, {}",
+                self.settings.base.escape_debug(),
+                done.code,
+                done.text.escape_debug()
+            )));
+        }
+        if found.more || found.entries.len() > 1 {
+            tracing::warn!("the filter finds more than one entry for a login, so it is refused");
+            return Ok(None);
+        }
+        Ok(found.entries.pop())
+    }
+
+    async fn directly(&self, who: &Credentials, until: Instant) -> Answer<Outcome> {
+        let Some(template) = &self.settings.direct else {
+            return Err(StrategyError::Failed("there is no `user_dn`".to_owned()));
+        };
+        let name = template.fill(&who.username);
+        let (done, mut person) = self.directory.as_person(&name, &who.password, until).await?;
+        if let Some(outcome) = self.judge(&done, &who.username)? {
+            return Ok(outcome);
+        }
+        let entry = if template.is_dn {
+            self.own_entry(&mut Seeker::Person(&mut person.connection), &name, until).await?
+        } else {
+            let filter = self.settings.filter.fill(&[(USERNAME, who.username.as_bytes())]);
+            let found = self.one(&mut Seeker::Person(&mut person.connection), &filter, until).await?;
+            match found {
+                // The name that was bound and the entry that was found may be two people's.
+                // The entry is theirs if the password is its password too.
+                Some(entry) => {
+                    let again = person.connection.bind(&entry.dn, &who.password, until).await;
+                    let again = again.map_err(|trouble| StrategyError::Failed(trouble.to_string()))?;
+                    (verdict::of(&again) == Verdict::Right).then_some(entry)
+                }
+                None => None,
+            }
+        };
+        let Some(entry) = entry else {
+            tracing::warn!("somebody has bound, but their entry is not found below the base by the filter");
+            return Ok(Outcome::denied(Denial::BadCredentials));
+        };
+        let mut seeker = match self.settings.service {
+            Some(_) => {
+                drop(person);
+                Seeker::Service(&self.directory)
+            }
+            None => Seeker::Person(&mut person.connection),
+        };
+        self.admit(&mut seeker, &entry, &who.username, until).await
+    }
+
+    async fn own_entry(&self, seeker: &mut Seeker<'_>, dn: &str, until: Instant) -> Answer<Option<Entry>> {
+        let request = Search {
+            base: dn,
+            scope: Scope::Base,
+            filter: &filter::anything(),
+            attributes: &person::attributes(&self.settings),
+            most: 1,
+            seconds: groups::seconds(&self.settings),
+        };
+        Ok(seeker.search(&request, until).await?.entries.pop())
+    }
+
+    /// A name that is in no directory.
+    fn nobody(&self) -> String {
+        let mut random = [0; 16];
+        (self.host.random)(&mut random);
+        let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("cn={digits},{}", self.settings.base)
+    }
+
+    /// What the answer to a bind means; none: come in.
+    pub(crate) fn judge(&self, done: &Done, username: &str) -> Answer<Option<Outcome>> {
+        match verdict::of(done) {
+            Verdict::Right => Ok(None),
+            Verdict::Wrong(reason) => {
+                if reason == Reason::Locked {
+                    tracing::info!(reason = reason.as_str(), "the directory refuses a login");
+                }
+                Ok(Some(Outcome::denied(Denial::BadCredentials)))
+            }
+            Verdict::Barred(bar) => Ok(Some(Outcome::Denied(bar.denied()))),
+            Verdict::MustChange(reason) if self.settings.change.is_some() => {
+                Ok(Some(Outcome::Form(change::form(username, change::why(reason)))))
+            }
+            Verdict::MustChange(_) => Ok(Some(Outcome::Denied(Bar::Expired.denied()))),
+            Verdict::Undecided => Err(StrategyError::Failed(format!(
+                "the directory did not judge a password: code {}, {}",
+                done.code,
+                done.text.escape_debug()
+            ))),
+        }
+    }
+
+    /// What the gateway is told of somebody whose password was right.
+    pub(crate) async fn admit(
+        &self,
+        seeker: &mut Seeker<'_>,
+        entry: &Entry,
+        username: &str,
+        until: Instant,
+    ) -> Answer<Outcome> {
+        if let Some(bar) = person::bar(entry, (self.host.now)()) {
+            return Ok(Outcome::Denied(bar.denied()));
+        }
+        let who = self.describe(seeker, entry, username, until).await?;
+        Ok(Outcome::Authenticated(Box::new(who)))
+    }
+
+    pub(crate) async fn describe(
+        &self,
+        seeker: &mut Seeker<'_>,
+        entry: &Entry,
+        username: &str,
+        until: Instant,
+    ) -> Answer<Authenticated> {
+        let subject = person::subject(&self.settings, entry).map_err(StrategyError::Failed)?;
+        let groups = self.resolver.groups(&self.settings, seeker, entry, until).await?;
+        let mut claims = person::claims(&self.settings, entry);
+        claims.insert("groups".to_owned(), groups::claim(&groups).into());
+        let size = Value::Object(claims.clone()).to_string().len();
+        if size > crate::MOST_CLAIMS {
+            return Err(StrategyError::Failed(format!(
+                "somebody's {} groups take {size} bytes of {}; narrow them by groups.base or groups.filter",
+                groups.len(),
+                crate::MOST_CLAIMS
+            )));
+        }
+        Ok(Authenticated {
+            realm: self.settings.realm(),
+            claims,
+            methods: vec!["pwd".to_owned()],
+            state: json!({ "username": username }).to_string().into_bytes(),
+            // Without a service account there is nobody who could look again.
+            refresh_after: self.settings.service.as_ref().map(|_| self.settings.refresh),
+            ..Authenticated::of(subject)
+        })
+    }
+}
