@@ -69,7 +69,7 @@ pub(crate) const KEYS: &[&str] =
     &["admit", "roles", "groups_as_roles", "trust_email", "provision", "link", "default_roles"];
 
 /// The kind whose people are in a directory that the operator chose: all of them come in
-/// unless `admit` says otherwise. Everywhere else half the world has an account.
+/// unless `admit` says otherwise, and their addresses are believed. Everywhere else half the world has an account.
 const OPEN_BY_DEFAULT: &str = "ldap";
 
 impl Written {
@@ -115,7 +115,7 @@ pub(crate) fn read(
         admit: admit.unwrap_or(Admit::Anyone),
         roles: table.field("roles").map(|field| mappings(field, book)).unwrap_or_default(),
         groups_as_roles: flag("groups_as_roles", book).unwrap_or(false),
-        trust_email: flag("trust_email", book),
+        trust_email: flag("trust_email", book).or((kind == OPEN_BY_DEFAULT).then_some(true)),
         provision: flag("provision", book),
         link: table.field("link").and_then(|field| accounts::link(field, book)),
         default_roles: table.field("default_roles").and_then(|field| accounts::default_roles(field, book)),

@@ -163,7 +163,7 @@ default_roles = []
     let config = parse(text, Path::new("p"), &[]).unwrap();
     let corp = config.strategies[0].admission.as_ref().unwrap();
     assert_eq!((&corp.admit, corp.provision, corp.link), (&Admit::Anyone, true, Link::VerifiedEmail));
-    assert_eq!((corp.trust_email, &corp.default_roles[..]), (None, &["guest".to_owned()][..]));
+    assert_eq!((corp.trust_email, &corp.default_roles[..]), (Some(true), &["guest".to_owned()][..]));
     assert_eq!(corp.roles[0].roles, ["admin"]);
     let team = &corp.roles[1];
     assert_eq!(

@@ -11,6 +11,8 @@ pub(super) enum Operation<'a> {
     Login,
     /// `{login}/:strategy`
     LoginAt(&'a str),
+    /// `{login}/:strategy/callback`
+    Callback(&'a str),
     /// `{logout}`
     Logout,
     /// `{auth}/current`
@@ -35,7 +37,7 @@ impl Operation<'_> {
     /// `GET` stands for `HEAD` too.
     pub(super) fn methods(self) -> &'static [Method] {
         match self {
-            Self::Login | Self::LoginAt(_) | Self::Logout => &[Method::GET, Method::POST],
+            Self::Login | Self::LoginAt(_) | Self::Callback(_) | Self::Logout => &[Method::GET, Method::POST],
             Self::Refresh => &[Method::POST, Method::DELETE],
             Self::SessionAt(_) => &[Method::DELETE],
             Self::SessionEnd(_) | Self::TokenCheck => &[Method::POST],
@@ -58,8 +60,7 @@ pub(super) fn find<'a>(path: &'a str, endpoints: &Endpoints) -> Option<Operation
     if let Some(rest) = below(path, &endpoints.login) {
         return match rest {
             "" => Some(Operation::Login),
-            id if id[1..].contains('/') => None,
-            id => Some(Operation::LoginAt(&id[1..])),
+            rest => at(&rest[1..]),
         };
     }
     if let Some(rest) = below(path, &endpoints.logout) {
@@ -88,6 +89,15 @@ fn session(rest: &str) -> Option<Operation<'_>> {
     }
 }
 
+/// What is at `:strategy` and below.
+fn at(rest: &str) -> Option<Operation<'_>> {
+    match rest.split_once('/') {
+        None => Some(Operation::LoginAt(rest)),
+        Some((id, "callback")) => Some(Operation::Callback(id)),
+        Some(_) => None,
+    }
+}
+
 /// What of `path` is left below `endpoint`: nothing, or text with a leading slash.
 fn below<'a>(path: &'a str, endpoint: &str) -> Option<&'a str> {
     path.strip_prefix(endpoint).filter(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -105,6 +115,7 @@ mod tests {
         assert_eq!(found("/api/auth/login"), Some(Operation::Login));
         assert_eq!(found("/api/auth/login/local"), Some(Operation::LoginAt("local")));
         assert_eq!(found("/api/auth/login/LOCAL"), Some(Operation::LoginAt("LOCAL")));
+        assert_eq!(found("/api/auth/login/hub/callback"), Some(Operation::Callback("hub")));
         assert_eq!(found("/bye"), Some(Operation::Logout));
         assert_eq!(found("/api/auth/current"), Some(Operation::Current));
         assert_eq!(found("/api/auth/refresh"), Some(Operation::Refresh));
@@ -121,7 +132,8 @@ mod tests {
             "/api/auth/sessions/s-1/x",
             "/api/auth/token",
             "/api/auth/current/",
-            "/api/auth/login/local/callback",
+            "/api/auth/login/local/callback/x",
+            "/api/auth/login/local/callbacks",
             "/api/auth/loginx",
             "/bye/now",
             "/login",

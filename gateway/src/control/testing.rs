@@ -69,7 +69,7 @@ impl Gateway {
             Tokens::load(&store, &sealer, &config.token, &config.assertion, random.clone(), &clock).await;
         let sessions = Sessions::new(store.clone(), Idle::of(&config), tokio::runtime::Handle::current());
         let control = Arc::new(Control {
-            registry: Registry::start(&config, host).await.unwrap(),
+            registry: Registry::start_scripted(&config, host).await.unwrap(),
             tokens: Arc::new(tokens.unwrap()),
             sessions: Arc::new(sessions),
             pages: Arc::new(Pages::new(&config).unwrap()),
@@ -193,6 +193,17 @@ impl Ask<'_> {
     /// As a browser that changes pages.
     pub(crate) fn navigating(self) -> Self {
         self.header("sec-fetch-mode", "navigate").header("sec-fetch-site", "same-origin")
+    }
+
+    /// As a browser that another site's page sends here.
+    pub(crate) fn navigating_from_elsewhere(self) -> Self {
+        self.header("sec-fetch-mode", "navigate").header("origin", "https://idp.test")
+    }
+
+    /// To this host.
+    pub(crate) fn at(mut self, host: &str) -> Self {
+        self.request.host = host.to_owned();
+        self
     }
 
     pub(crate) fn from(mut self, client: &str) -> Self {

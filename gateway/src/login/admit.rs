@@ -1,19 +1,39 @@
-//! What of a strategy's answer the gateway believes. [`admit`] alone makes an
-//! [`Admitted`], and without one no session is opened.
+//! What of a strategy's answer the gateway believes. Only here and in `external.rs` an
+//! [`Admitted`] is made, and without one no session is opened.
 
 use super::who::Handed;
-use crate::sessions::Account;
+use crate::sessions::{Account, ExternalRecord};
 use portcullis_plugin_api::Authenticated;
+use std::time::Duration;
 
 /// Proof that a login was admitted.
 pub(super) struct Admitted {
     account: Account,
     strategy: String,
-    secret: String,
-    renewed: Option<String>,
+    session_max: Option<Duration>,
+    by: By,
+}
+
+/// What the session hangs on.
+enum By {
+    /// The stored secret that was looked at, and the same secret in a better stored form.
+    Secret { secret: String, renewed: Option<String> },
+    /// What a strategy said that vouches from outside.
+    External(Box<ExternalRecord>),
 }
 
 impl Admitted {
+    /// Only after the store has answered with this account for this identity.
+    pub(super) fn external(
+        account: Account,
+        strategy: &str,
+        record: ExternalRecord,
+        session_max: Option<Duration>,
+    ) -> Self {
+        let by = By::External(Box::new(record));
+        Self { account, strategy: strategy.to_owned(), session_max, by }
+    }
+
     /// Who.
     pub(super) fn account(&self) -> &Account {
         &self.account
@@ -25,13 +45,32 @@ impl Admitted {
     }
 
     /// The stored secret that was looked at.
-    pub(super) fn secret(&self) -> &str {
-        &self.secret
+    pub(super) fn secret(&self) -> Option<&str> {
+        match &self.by {
+            By::Secret { secret, .. } => Some(secret),
+            By::External(_) => None,
+        }
     }
 
     /// The same secret in a better stored form.
     pub(super) fn renewed(&self) -> Option<&str> {
-        self.renewed.as_deref()
+        match &self.by {
+            By::Secret { renewed, .. } => renewed.as_deref(),
+            By::External(_) => None,
+        }
+    }
+
+    /// What its session keeps of an identity from outside.
+    pub(super) fn record(&self) -> Option<&ExternalRecord> {
+        match &self.by {
+            By::Secret { .. } => None,
+            By::External(record) => Some(record),
+        }
+    }
+
+    /// The longest that its session may live.
+    pub(super) fn session_max(&self) -> Option<Duration> {
+        self.session_max
     }
 }
 
@@ -43,6 +82,7 @@ pub(super) fn admit(strategy: &str, handed: Option<Handed>, identity: Authentica
         tracing::warn!(strategy, "a strategy named somebody whose credential it was not handed");
         return None;
     }
-    let (strategy, renewed) = (strategy.to_owned(), identity.renewed_secret);
-    Some(Admitted { account: handed.account, strategy, secret: handed.secret, renewed })
+    let by = By::Secret { secret: handed.secret, renewed: identity.renewed_secret };
+    let (strategy, session_max) = (strategy.to_owned(), identity.session_max);
+    Some(Admitted { account: handed.account, strategy, session_max, by })
 }

@@ -1,13 +1,22 @@
 //! What a client is told of its login: the superset, JSON:API, or where to go.
 
-use super::{asked::Asked, body::Shape, open::Opened, refresh};
+use super::{
+    asked::Asked,
+    body::Shape,
+    kept::{Link, Step, keep},
+    open::Opened,
+    page, refresh,
+};
 use crate::{
     accounts::view,
     clock::UnixMillis,
     control::{Ask, Reply, reply},
+    problem::{Code, Problem},
+    registry::Instance,
     sessions::{Account, Transport},
 };
-use portcullis_plugin_api::Form;
+use http::{Method, StatusCode};
+use portcullis_plugin_api::{Form, Redirect};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -83,8 +92,68 @@ fn flat(ask: &Ask<'_>, account: &Account, token: Option<(&str, UnixMillis)>) -> 
     answer
 }
 
+/// A step that asks for more: kept under a one-time state, if the strategy wants anything
+/// kept; else it is a first step again.
+pub(super) async fn next_step(
+    ask: &Ask<'_>,
+    strategy: &Instance,
+    asked: &Asked,
+    state: &str,
+    form: &Form,
+) -> Result<Reply, Problem> {
+    if form.flow.is_empty() {
+        return Ok(if asked.browser {
+            page::first_page(ask, strategy, form, asked)
+        } else {
+            next(form, None)
+        });
+    }
+    let (id, flow) = (strategy.id(), &form.flow);
+    let step = Step { strategy: id, state, flow, asked, form: Some(form), link: None };
+    let cookie = keep(ask, step).await?;
+    let answer = match asked.browser {
+        true => page::step(ask, strategy, form, state, None),
+        false => next(form, Some(state)),
+    };
+    Ok(cookie.iter().fold(answer, |answer, cookie| reply::with_cookie(answer, cookie)))
+}
+
+/// Sends the browser to a provider, or tells the client where that is.
+pub(super) async fn to_provider(
+    ask: &Ask<'_>,
+    strategy: &Instance,
+    asked: &Asked,
+    state: &str,
+    redirect: &Redirect,
+    link: Option<Link>,
+) -> Result<Reply, Problem> {
+    // Cookies belong to one host, and the provider sends people back to that of `public_url`.
+    if !page::is_at_home(ask) {
+        let origin = &ask.control.config.server.public_url.origin;
+        return Err(
+            Problem::from(Code::UnknownStrategy).detail(format!("This way to sign in begins at {origin}."))
+        );
+    }
+    let plain = |b: u8| b.is_ascii_graphic();
+    let leads_out = redirect.url.starts_with("https://") || redirect.url.starts_with("http://");
+    if !leads_out || !redirect.url.bytes().all(plain) {
+        tracing::warn!(strategy = strategy.id(), "the strategy sends people to what is no address");
+        return Err(Code::StrategyUnavailable.into());
+    }
+    let flow = &redirect.flow;
+    let cookie = keep(ask, Step { strategy: strategy.id(), state, flow, asked, form: None, link }).await?;
+    let mut answer = match asked.browser {
+        true => reply::see_other(&redirect.url),
+        false => reply::json(&json!({ "success": false, "redirect": redirect.url })),
+    };
+    if asked.browser && ask.method() == Method::GET {
+        *answer.status_mut() = StatusCode::FOUND;
+    }
+    Ok(cookie.iter().fold(answer, |answer, cookie| reply::with_cookie(answer, cookie)))
+}
+
 /// A step that asks for (more) fields.
-pub(super) fn next(form: &Form) -> Reply {
+pub(super) fn next(form: &Form, state: Option<&str>) -> Reply {
     let field = |field: &portcullis_plugin_api::Field| {
         json!({
             "name": field.name,
@@ -94,6 +163,6 @@ pub(super) fn next(form: &Form) -> Reply {
         })
     };
     let fields: Vec<Value> = form.fields.iter().map(field).collect();
-    let next = json!({ "fields": fields, "message": form.message, "state": null });
+    let next = json!({ "fields": fields, "message": form.message, "state": state });
     reply::json(&json!({ "success": false, "next": next }))
 }

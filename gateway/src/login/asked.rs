@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 const MAX_IDENTIFIER: usize = 320;
 
 /// Fields that are the gateway's own and reach no strategy.
-const OWN: &[&str] = &["return_to", "transport", "expires_in"];
+pub(super) const OWN: &[&str] = &["return_to", "transport", "expires_in", "state", "link"];
 
 /// A login as it was asked for. No `Debug`: it holds the password.
 pub(super) struct Asked {
@@ -35,10 +35,37 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// One that asks nothing but where to go: a link was followed.
+    pub(super) fn by_link(ask: &Ask<'_>, browser: bool) -> Self {
+        let config = &ask.control.config;
+        let to = ask.query("return_to");
+        Self {
+            shape: if browser { Shape::Form } else { Shape::Json },
+            browser,
+            identifier: String::new(),
+            form: BTreeMap::new(),
+            not_text: Vec::new(),
+            transport: Transport::Cookie,
+            lifetime: config.token.lifetime,
+            return_to: return_to::path(to.as_deref(), &config.endpoints).to_owned(),
+        }
+    }
+
+    /// One that says who signs in.
     pub(super) fn read(ask: &Ask<'_>, body: &Body) -> Result<Self, Problem> {
+        let asked = Self::read_any(ask, body)?;
+        if asked.identifier.is_empty() {
+            let first = ask.control.config.accounts.identifiers.first().map_or("username", String::as_str);
+            return Err(malformed(format!("{first}: missing")));
+        }
+        Ok(asked)
+    }
+
+    /// One that may leave it open who signs in, as where a provider will say.
+    pub(super) fn read_any(ask: &Ask<'_>, body: &Body) -> Result<Self, Problem> {
         let config = &ask.control.config;
         let browser = ask.is_browser_form();
-        let (field, identifier) = identifier(body, &config.accounts.identifiers)?;
+        let (field, identifier) = identifier(body, &config.accounts.identifiers)?.unwrap_or_default();
         let form = strategy_fields(body, &config.accounts.identifiers, &identifier);
         let not_text = body.fields.iter().filter(|(_, v)| !v.is_string()).map(|(k, _)| k.clone()).collect();
         if identifier.len() > MAX_IDENTIFIER {
@@ -74,7 +101,7 @@ pub(super) fn return_to(ask: &Ask<'_>, body: &Body) -> String {
 
 /// The first of the identifiers that the body has. Two that mean two people are refused:
 /// otherwise a check of one could be followed by a login of the other.
-fn identifier(body: &Body, names: &[String]) -> Result<(String, String), Problem> {
+fn identifier(body: &Body, names: &[String]) -> Result<Option<(String, String)>, Problem> {
     let mut found: Option<(&str, &str)> = None;
     for name in names {
         // The `name` of a JSON:API body is what a person is called, not who signs in.
@@ -90,12 +117,11 @@ fn identifier(body: &Body, names: &[String]) -> Result<(String, String), Problem
             Some(_) => {}
         }
     }
-    let first = names.first().map_or("username", String::as_str);
-    let (name, text) = found.ok_or_else(|| malformed(format!("{first}: missing")))?;
+    let Some((name, text)) = found else { return Ok(None) };
     if fold(text).is_empty() {
         return Err(malformed(format!("{name}: empty")));
     }
-    Ok((name.to_owned(), text.to_owned()))
+    Ok(Some((name.to_owned(), text.to_owned())))
 }
 
 fn strategy_fields(body: &Body, identifiers: &[String], identifier: &str) -> BTreeMap<String, String> {

@@ -2,15 +2,23 @@
 //! the count of failures, the strategy, admission, the session, the answer.
 //!
 //! `body/` the fields of a request · `asked.rs` what they ask for · `who.rs` the account
-//! that is meant · `throttle.rs` the count of failures · `admit.rs` what of a strategy's
-//! answer is believed · `open.rs` the session · `answer.rs` what the client is told ·
-//! `page.rs` the same for browsers · `return_to.rs` where a login leads · `logout.rs` ·
-//! `refresh.rs` a new token for a session that goes on.
+//! that is meant · `throttle.rs` the count of failures · `decide.rs` what a strategy's
+//! answer comes to · `admit.rs`, `external.rs`, `believe.rs` what of it is believed ·
+//! `kept.rs` a login between its steps · `further.rs` the next step by a form ·
+//! `callback.rs` the next step by a provider · `open.rs` the session · `answer.rs` what the
+//! client is told · `page.rs` the same for browsers · `return_to.rs` where a login leads ·
+//! `logout.rs` · `refresh.rs` a new token for a session that goes on.
 
 mod admit;
 pub(crate) mod answer;
 mod asked;
+mod believe;
 pub mod body;
+pub(crate) mod callback;
+mod decide;
+mod external;
+mod further;
+mod kept;
 pub(crate) mod logout;
 pub(crate) mod open;
 pub(crate) mod page;
@@ -22,74 +30,67 @@ mod who;
 use crate::{
     control::{Ask, Reply},
     problem::{Code, Problem},
-    registry::{CallError, Instance},
+    registry::Instance,
+    store::Reservation,
     telemetry::Audit,
 };
-use admit::{Admitted, admit};
 use asked::Asked;
-use body::{Body, malformed};
-use portcullis_plugin_api::{Begin, Call, Denial, Form, Outcome};
+use body::Body;
+use decide::{Decided, call, undecided};
+use portcullis_plugin_api::{Begin, Outcome};
 use who::Named;
 
 /// `POST {login}/:strategy`: credentials in, a session out.
 pub(crate) async fn submit(ask: &Ask<'_>, strategy: &Instance) -> Result<Reply, Problem> {
     let body = body::read(&ask.request.headers, &ask.request.body, ask.body_limits())?;
-    let outcome = log_in(ask, strategy, &body).await;
-    if let Err(problem) = &outcome {
-        ask.control.metrics.login(strategy.id(), problem.code.as_str());
+    if let Some(state) = body.text("state")?.map(str::to_owned) {
+        return counted(ask, strategy, further::step(ask, strategy, &body, &state).await);
     }
-    match outcome {
+    match counted(ask, strategy, log_in(ask, strategy, &body).await) {
         Err(problem) if ask.is_browser_form() => Ok(page::again(ask, strategy, &body, &problem).await),
         answer => answer,
     }
 }
 
-async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply, Problem> {
-    let asked = Asked::read(ask, body)?;
-    let named = who::find(ask, strategy.id(), &asked.identifier).await?;
-    let reservation = throttle::count(ask, strategy.id(), &named).await?;
-    let decided = match decide(ask, strategy, &asked, &named).await {
-        Ok(decided) => decided,
-        Err(problem) => {
-            // Nothing was decided, so nothing failed.
-            throttle::give_back(ask, reservation).await;
-            return Err(problem);
-        }
-    };
-    match decided {
-        Decided::Admitted(admitted) => {
-            match open::session(ask, &admitted, &asked).await {
-                Ok(Some(opened)) => {
-                    throttle::clear(ask, reservation).await;
-                    ask.control.metrics.login(strategy.id(), "success");
-                    Ok(answer::to(ask, &asked, &opened))
-                }
-                // Disabled, or its password changed, while we looked at the old one.
-                Ok(None) => Err(refused(ask, strategy, &named, "changed_meanwhile")),
-                Err(problem) => {
-                    throttle::give_back(ask, reservation).await;
-                    Err(problem)
-                }
-            }
-        }
-        Decided::Next(form) => {
-            ask.control.metrics.login(strategy.id(), "next");
-            Ok(answer::next(&form))
-        }
-        Decided::NotAdmitted => {
-            throttle::give_back(ask, reservation).await;
-            audit_failure(ask, strategy, &named, "not_admitted");
-            Err(Code::NotAdmitted.into())
-        }
-        Decided::BadCredentials(reason) => Err(refused(ask, strategy, &named, reason)),
+/// Counts a refusal.
+fn counted(ask: &Ask<'_>, strategy: &Instance, answer: Result<Reply, Problem>) -> Result<Reply, Problem> {
+    if let Err(problem) = &answer {
+        ask.control.metrics.login(strategy.id(), problem.code.as_str());
     }
+    answer
 }
 
-enum Decided {
-    Admitted(Box<Admitted>),
-    Next(Form),
-    NotAdmitted,
-    BadCredentials(&'static str),
+/// Who is being signed in, as far as failures are counted on it.
+struct Tried {
+    named: Named,
+    reservation: Reservation,
+}
+
+async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply, Problem> {
+    if !strategy.operations().credentials && Asked::read_any(ask, body)?.identifier.is_empty() {
+        return without_name(ask, strategy, body).await;
+    }
+    let asked = Asked::read(ask, body)?;
+    let named = who::find(ask, strategy, &asked.identifier).await?;
+    let reservation = throttle::count(ask, strategy.id(), &named).await?;
+    let tried = Tried { named, reservation };
+    let state = ask.control.random.opaque();
+    let decided = decide(ask, strategy, &asked, &tried.named, &state).await;
+    finish(ask, strategy, &asked, Some(tried), &state, decided).await
+}
+
+/// Nobody said who signs in: a provider will, or the form must be filled in.
+async fn without_name(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply, Problem> {
+    let asked = Asked::read_any(ask, body)?;
+    let state = ask.control.random.opaque();
+    let begin = Begin { state: state.clone(), resume_url: callback::url(ask, strategy), ..Begin::default() };
+    match strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, &asked))? {
+        Outcome::Redirect(redirect) => {
+            finish(ask, strategy, &asked, None, &state, Ok(Decided::Redirect(redirect))).await
+        }
+        // It says which field is missing.
+        _ => Asked::read(ask, body).and(Err(Code::StrategyUnavailable.into())),
+    }
 }
 
 /// Asks the strategy. Every question to the store and every call is made for unknown
@@ -99,58 +100,101 @@ async fn decide(
     strategy: &Instance,
     asked: &Asked,
     named: &Named,
+    state: &str,
 ) -> Result<Decided, Problem> {
-    let handed = who::credential(ask, strategy.id(), named).await?;
-    let stored = handed.as_ref().map(who::Handed::to_strategy);
-    let begin = Begin { form: asked.form.clone(), credential: stored, ..Begin::default() };
-    match strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, asked))? {
-        Outcome::Authenticated(identity) => Ok(match admit(strategy.id(), handed, *identity) {
-            Some(admitted) => Decided::Admitted(Box::new(admitted)),
-            None => Decided::NotAdmitted,
-        }),
-        Outcome::Form(form) => Ok(Decided::Next(form)),
-        Outcome::Denied(no) if no.reason == Denial::NotAdmitted => Ok(Decided::NotAdmitted),
-        Outcome::Denied(_) => Ok(Decided::BadCredentials(named.reason(handed.is_some()))),
-        // An outcome that this gateway does not know decides nothing.
-        _ => Err(Code::StrategyUnavailable.into()),
+    let handed = match strategy.operations().credentials {
+        true => who::credential(ask, strategy.id(), named).await?,
+        false => None,
+    };
+    let begin = Begin {
+        form: asked.form.clone(),
+        credential: handed.as_ref().map(who::Handed::to_strategy),
+        resume_url: callback::url(ask, strategy),
+        state: state.to_owned(),
+        login_hint: None,
+    };
+    let outcome =
+        strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, asked))?;
+    let reason = named.reason(handed.is_some() || !strategy.operations().credentials);
+    decide::on(ask, strategy, handed, outcome, reason).await
+}
+
+/// What was decided becomes an answer, and the count of failures what it must be.
+async fn finish(
+    ask: &Ask<'_>,
+    strategy: &Instance,
+    asked: &Asked,
+    tried: Option<Tried>,
+    state: &str,
+    decided: Result<Decided, Problem>,
+) -> Result<Reply, Problem> {
+    let (named, reservation) = match tried {
+        Some(Tried { named, reservation }) => (Some(named), Some(reservation)),
+        None => (None, None),
+    };
+    let answer = match decided {
+        Ok(Decided::Admitted(admitted)) => match open::session(ask, &admitted, asked).await {
+            Ok(Some(opened)) => {
+                if let Some(reservation) = reservation {
+                    throttle::clear(ask, reservation).await;
+                }
+                ask.control.metrics.login(strategy.id(), "success");
+                return Ok(answer::to(ask, asked, &opened));
+            }
+            // Disabled, or its credential changed, while we looked at the old one.
+            Ok(None) => {
+                audit_failure(ask, strategy, named.as_ref(), "changed_meanwhile");
+                return Err(Code::BadCredentials.into());
+            }
+            Err(problem) => Err(problem),
+        },
+        Ok(Decided::Form(form)) => {
+            ask.control.metrics.login(strategy.id(), "next");
+            let is_further = !form.flow.is_empty();
+            let answer = answer::next_step(ask, strategy, asked, state, &form).await;
+            // A further step is counted itself; the same form again is a failure.
+            if !is_further {
+                return answer;
+            }
+            answer
+        }
+        Ok(Decided::Redirect(redirect)) => {
+            ask.control.metrics.login(strategy.id(), "next");
+            answer::to_provider(ask, strategy, asked, state, &redirect, None).await
+        }
+        Ok(Decided::BadCredentials(reason)) => {
+            audit_failure(ask, strategy, named.as_ref(), reason);
+            return Err(Code::BadCredentials.into());
+        }
+        Ok(Decided::Refused(refusal)) => {
+            audit_failure(ask, strategy, named.as_ref(), refusal.reason);
+            Err(refusal.problem)
+        }
+        Err(problem) => Err(problem),
+    };
+    // Nothing was decided, or it was no wrong password: nothing failed.
+    if let Some(reservation) = reservation {
+        throttle::give_back(ask, reservation).await;
     }
+    answer
 }
 
-/// One body, whatever the reason; the reason is for the audit trail.
-fn refused(ask: &Ask<'_>, strategy: &Instance, named: &Named, reason: &'static str) -> Problem {
-    audit_failure(ask, strategy, named, reason);
-    Code::BadCredentials.into()
-}
-
-fn audit_failure(ask: &Ask<'_>, strategy: &Instance, named: &Named, reason: &'static str) {
+fn audit_failure(ask: &Ask<'_>, strategy: &Instance, named: Option<&Named>, reason: &'static str) {
     ask.audit(Audit {
         event: "login_failed",
-        account: named.account_name(),
+        account: named.and_then(Named::account_name),
         strategy: Some(strategy.id()),
         reason: Some(reason),
         ..Audit::default()
     });
 }
 
-fn call(ask: &Ask<'_>, strategy: &Instance) -> Call {
-    Call::new(ask.request.request_id.clone(), strategy.id(), ask.request.client)
-}
-
-fn undecided(error: CallError, asked: &Asked) -> Problem {
-    match error {
-        CallError::Busy => Code::Busy.into(),
-        CallError::BadRequest { field, .. } if asked.not_text.contains(&field) => {
-            malformed(format!("{field}: must be text"))
-        }
-        CallError::BadRequest { field, message } => malformed(format!("{field}: {message}")),
-        CallError::ProviderInvalid => Code::ProviderInvalid.into(),
-        CallError::Unavailable | CallError::Unsupported | CallError::Weak(_) => {
-            Code::StrategyUnavailable.into()
-        }
-    }
-}
-
 #[cfg(test)]
 mod lifetimes;
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod external_tests;
+#[cfg(test)]
+mod flow_tests;

@@ -5,12 +5,12 @@ use crate::{
     clock::UnixMillis,
     control::{Ask, presented_cookie},
     problem::{Code, Problem},
-    sessions::{Account, LiveSession, SessionRecord, Transport, hash_cookie},
+    sessions::{Account, ExternalRecord, LiveSession, SessionRecord, Transport, hash_cookie},
     store::NewFamily,
     telemetry::Audit,
 };
 use http::header::USER_AGENT;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The most bytes of a browser's name for itself that are kept.
 const MAX_USER_AGENT: usize = 256;
@@ -43,6 +43,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) family: bool,
     /// The stored secret that was looked at: it must still be the stored one.
     pub(crate) secret: Option<String>,
+    /// What a login from outside leaves with it.
+    pub(crate) external: Option<ExternalRecord>,
+    /// The longest that it may live, if shorter than usual.
+    pub(crate) session_max: Option<Duration>,
 }
 
 /// None: the account or its secret changed while the login was under way.
@@ -57,7 +61,9 @@ pub(super) async fn session(
         strategy: admitted.strategy(),
         transport: asked.transport,
         family: !asked.browser,
-        secret: Some(secret),
+        secret,
+        external: admitted.record().cloned(),
+        session_max: admitted.session_max(),
     };
     let Some(opened) = open(ask, wanted).await? else { return Ok(None) };
     ask.audit(Audit {
@@ -86,21 +92,22 @@ pub(crate) async fn open(ask: &Ask<'_>, wanted: Wanted<'_>) -> Result<Option<Ope
     if !inserted.map_err(|e| store_failed(&e))? {
         return Ok(None);
     }
-    let account = wanted.account.clone();
-    let live = control.sessions.insert(&record, account.clone());
+    let live = control.sessions.insert(&record, wanted.account.clone());
+    // With the roles that its groups bring.
+    let account = Account::clone(&live.account());
     let refresh = value.map(|value| keys.write(&value));
     let (cookie_expires, at) = (record.cookie_expires, record.created);
     Ok(Some(Opened { live, account, cookie, cookie_expires, at, refresh }))
 }
 
 /// Stores a renewed secret, and says which one is the stored one now as far as we know.
-async fn current_secret(ask: &Ask<'_>, admitted: &Admitted) -> Result<String, Problem> {
-    let old = admitted.secret();
-    let Some(new) = admitted.renewed() else { return Ok(old.to_owned()) };
+async fn current_secret(ask: &Ask<'_>, admitted: &Admitted) -> Result<Option<String>, Problem> {
+    let Some(old) = admitted.secret() else { return Ok(None) };
+    let Some(new) = admitted.renewed() else { return Ok(Some(old.to_owned())) };
     let (strategy, uuid) = (admitted.strategy(), admitted.account().uuid);
     let renewed = ask.control.store.renew_secret(strategy, uuid, old, new).await;
     let is_new = renewed.map_err(|e| store_failed(&e))?;
-    Ok(if is_new { new } else { old }.to_owned())
+    Ok(Some(if is_new { new } else { old }.to_owned()))
 }
 
 /// The sessions of the cookies that this browser has so far end with the login, whoever
@@ -116,7 +123,8 @@ async fn end_former(ask: &Ask<'_>) -> Result<(), Problem> {
 
 fn record(ask: &Ask<'_>, wanted: &Wanted<'_>, cookie: &str) -> SessionRecord {
     let (config, now) = (&ask.control.config, ask.control.clock.now());
-    let lifetime = if wanted.family { config.token.refresh_lifetime } else { config.session.lifetime };
+    let usual = if wanted.family { config.token.refresh_lifetime } else { config.session.lifetime };
+    let lifetime = wanted.session_max.map_or(usual, |most| most.min(usual));
     SessionRecord {
         sid: ask.control.random.uuid().to_string(),
         cookie_hash: hash_cookie(cookie.as_bytes()),
@@ -133,6 +141,7 @@ fn record(ask: &Ask<'_>, wanted: &Wanted<'_>, cookie: &str) -> SessionRecord {
         expires: now.plus(lifetime),
         address: ask.request.client,
         user_agent: user_agent(ask),
+        external: wanted.external.clone(),
     }
 }
 

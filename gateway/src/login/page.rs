@@ -1,17 +1,21 @@
 //! The login as a browser sees it: the form of a strategy, and a button for each other.
 
 use super::{
-    asked,
+    answer,
+    asked::{self, Asked},
     body::{Body, malformed},
-    call, return_to,
+    callback,
+    decide::call,
+    return_to,
 };
 use crate::{
     accounts::strategies,
     control::{Ask, Reply, reply},
-    pages::{LoginView, Other},
+    pages::{LoginView, Other, StepView},
     problem::{Code, Problem},
     registry::{CallError, Instance},
 };
+use http::header::ACCEPT;
 use http::{HeaderName, HeaderValue};
 use portcullis_plugin_api::{Begin, Form, Outcome};
 
@@ -22,38 +26,88 @@ pub(crate) async fn all(ask: &Ask<'_>) -> Result<Reply, Problem> {
     }
     let default = ask.control.config.login.default.as_deref();
     let instance = default.and_then(|id| ask.control.registry.get(id));
+    // One that has a provider has a button and no form.
+    let instance = instance.filter(|instance| !instance.has_provider());
     let to = asked_in_query(ask);
     let (form, error) = match &instance {
         None => (None, None),
         Some(instance) => match first_form(ask, instance).await {
-            Ok(form) => (Some(form), None),
+            Ok(form) => (form, None),
             Err(problem) => (None, Some(problem)),
         },
     };
     let error = error.as_ref().map(|problem| problem.text());
-    let shown = instance.as_ref().map(Instance::id);
+    let shown = instance.as_ref().filter(|_| form.is_some() || error.is_some()).map(Instance::id);
     Ok(reply::page(&ask.control.pages, 200, render(ask, shown, form.as_ref(), &to, "", error)))
 }
 
 /// `GET {login}/:strategy`: its form as a page, or as `next` for machines.
 pub(crate) async fn one(ask: &Ask<'_>, strategy: &Instance) -> Result<Reply, Problem> {
-    let form = first_form(ask, strategy).await?;
-    if !ask.is_navigation() {
-        return Ok(super::answer::next(&form));
+    let state = ask.control.random.opaque();
+    // A client that reads JSON is told where to go; everybody else is sent there.
+    let asked = Asked::by_link(ask, ask.is_navigation() || !takes_json(ask));
+    match first(ask, strategy, &state).await? {
+        Outcome::Redirect(to) => answer::to_provider(ask, strategy, &asked, &state, &to, None).await,
+        Outcome::Form(form) if ask.is_navigation() => Ok(first_page(ask, strategy, &form, &asked)),
+        Outcome::Form(form) => Ok(answer::next(&form, None)),
+        _ => Err(Code::StrategyUnavailable.into()),
     }
-    let to = asked_in_query(ask);
-    Ok(reply::page(&ask.control.pages, 200, render(ask, Some(strategy.id()), Some(&form), &to, "", None)))
+}
+
+fn takes_json(ask: &Ask<'_>) -> bool {
+    let accept = ask.header(ACCEPT).unwrap_or_default().to_ascii_lowercase();
+    accept.windows(4).any(|word| word == b"json")
+}
+
+/// The page of a first step.
+pub(super) fn first_page(ask: &Ask<'_>, strategy: &Instance, form: &Form, asked: &Asked) -> Reply {
+    let html = render(ask, Some(strategy.id()), Some(form), &asked.return_to, &asked.identifier, None);
+    reply::page(&ask.control.pages, 200, html)
+}
+
+/// The page of a further step; `problem` is why it is shown again.
+pub(super) fn step(
+    ask: &Ask<'_>,
+    strategy: &Instance,
+    form: &Form,
+    state: &str,
+    problem: Option<&Problem>,
+) -> Reply {
+    let action = format!("{}/{}", ask.control.config.endpoints.login, strategy.id());
+    let view = StepView {
+        action,
+        form,
+        state,
+        error: problem.map(Problem::text),
+        request_id: &ask.request.request_id,
+    };
+    let status = problem.map_or(200, |problem| problem.code.status());
+    let answer = reply::page(&ask.control.pages, status, ask.control.pages.step(&view));
+    problem.map_or(answer.clone(), |problem| with_fields(answer, problem))
+}
+
+/// Whether the request came to the host of `public_url`.
+pub(super) fn is_at_home(ask: &Ask<'_>) -> bool {
+    let public = &ask.control.config.server.public_url;
+    let (_, at) = public.origin.split_once("://").unwrap_or_default();
+    ask.request.host == at || ask.request.host == format!("{}:{}", public.host, public.port)
 }
 
 /// The page again after a failure: its message, what was typed but for secrets, and the
 /// status that a machine would get.
 pub(super) async fn again(ask: &Ask<'_>, strategy: &Instance, body: &Body, problem: &Problem) -> Reply {
-    let form = first_form(ask, strategy).await.ok();
+    let form = match strategy.has_provider() {
+        true => None,
+        false => first_form(ask, strategy).await.ok().flatten(),
+    };
     let names = &ask.control.config.accounts.identifiers;
     let typed = names.iter().find_map(|name| body.fields.get(name)?.as_str()).unwrap_or_default();
     let to = asked::return_to(ask, body);
     let html = render(ask, Some(strategy.id()), form.as_ref(), &to, typed, Some(problem.text()));
-    let mut answer = reply::page(&ask.control.pages, problem.code.status(), html);
+    with_fields(reply::page(&ask.control.pages, problem.code.status(), html), problem)
+}
+
+fn with_fields(mut answer: Reply, problem: &Problem) -> Reply {
     for (name, value) in problem.fields() {
         if let Ok(value) = HeaderValue::from_str(&value) {
             answer.headers_mut().insert(HeaderName::from_static(name), value);
@@ -67,13 +121,25 @@ fn asked_in_query(ask: &Ask<'_>) -> String {
     return_to::path(asked.as_deref(), &ask.control.config.endpoints).to_owned()
 }
 
-/// What the form should be: the answer to an empty one.
-async fn first_form(ask: &Ask<'_>, strategy: &Instance) -> Result<Form, Problem> {
-    match strategy.begin(call(ask, strategy), Begin::default()).await {
-        Ok(Outcome::Form(form)) => Ok(form),
-        Err(CallError::Busy) => Err(Code::Busy.into()),
-        Err(CallError::BadRequest { field, message }) => Err(malformed(format!("{field}: {message}"))),
+/// What the form should be; none: the strategy has a provider instead.
+async fn first_form(ask: &Ask<'_>, strategy: &Instance) -> Result<Option<Form>, Problem> {
+    match first(ask, strategy, &ask.control.random.opaque()).await? {
+        Outcome::Form(form) => Ok(Some(form)),
+        Outcome::Redirect(_) => Ok(None),
         _ => Err(Code::StrategyUnavailable.into()),
+    }
+}
+
+/// The answer to an empty form.
+async fn first(ask: &Ask<'_>, strategy: &Instance, state: &str) -> Result<Outcome, Problem> {
+    let resume_url = callback::url(ask, strategy);
+    let begin = Begin { state: state.to_owned(), resume_url, ..Begin::default() };
+    match strategy.begin(call(ask, strategy), begin).await {
+        Ok(outcome) => Ok(outcome),
+        Err(CallError::Busy) => Err(Code::Busy.into()),
+        Err(CallError::ProviderInvalid) => Err(Code::ProviderInvalid.into()),
+        Err(CallError::BadRequest { field, message }) => Err(malformed(format!("{field}: {message}"))),
+        Err(_) => Err(Code::StrategyUnavailable.into()),
     }
 }
 
@@ -91,7 +157,9 @@ fn render(
         url: format!("{login}/{}?return_to={to}", one.id()),
         title: one.title().to_owned(),
     };
-    let others = ask.control.registry.list().iter().filter(|one| Some(one.id()) != shown);
+    let at_home = is_at_home(ask);
+    let here = |one: &&Instance| Some(one.id()) != shown && (at_home || !one.has_provider());
+    let others = ask.control.registry.list().iter().filter(here);
     ask.control.pages.login(&LoginView {
         action: format!("{login}/{}", shown.unwrap_or_default()),
         form,

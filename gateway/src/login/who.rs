@@ -4,6 +4,7 @@ use crate::{
     accounts::name::{Names, fold},
     control::Ask,
     problem::{Code, Problem},
+    registry::Instance,
     sessions::Account,
     store::StoreError,
 };
@@ -49,13 +50,21 @@ impl Handed {
 }
 
 /// Looks up every name that may be meant, also when the first is found.
-pub(super) async fn find(ask: &Ask<'_>, strategy: &str, identifier: &str) -> Result<Named, Problem> {
+pub(super) async fn find(ask: &Ask<'_>, strategy: &Instance, identifier: &str) -> Result<Named, Problem> {
+    let store = &ask.control.store;
+    let (id, keeps) = (strategy.id(), strategy.operations().credentials);
     let mut account = None;
-    for text in Names::new(&ask.control.config).meant(strategy, identifier) {
-        let found = ask.control.store.account_by_identifier(&text).await.map_err(|e| store_failed(&e))?;
+    for text in Names::new(&ask.control.config).meant(id, identifier) {
+        let mut found = store.account_by_identifier(&text).await.map_err(|e| store_failed(&e))?;
+        if let (false, Some(one)) = (keeps, &found) {
+            // Who is somebody else in a directory is not the account of that name here.
+            let theirs = store.credential(id, one.uuid).await.map_err(|e| store_failed(&e))?;
+            found = found.filter(|_| theirs.is_some());
+        }
         account = account.or(found);
     }
-    let key = account.as_ref().map_or_else(|| fold(identifier), |account| account.name.clone());
+    let unknown = || if keeps { fold(identifier) } else { format!("{}@{id}", fold(identifier)) };
+    let key = account.as_ref().map_or_else(unknown, |account| account.name.clone());
     Ok(Named { key, account })
 }
 

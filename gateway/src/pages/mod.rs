@@ -52,6 +52,20 @@ pub struct LoginView<'a> {
     pub request_id: &'a str,
 }
 
+/// What the page of a further step shows.
+pub struct StepView<'a> {
+    /// Where the form is posted.
+    pub action: String,
+    /// The strategy's form.
+    pub form: &'a Form,
+    /// The one-time value that goes on with this login.
+    pub state: &'a str,
+    /// What went wrong.
+    pub error: Option<&'a str>,
+    /// Shown beside an error.
+    pub request_id: &'a str,
+}
+
 /// Another way to sign in.
 pub struct Other {
     /// Where its login begins.
@@ -89,7 +103,7 @@ impl Pages {
     }
 
     fn login_context(&self, view: &LoginView<'_>) -> Value {
-        let fields = view.form.map(|form| fields(form, view)).unwrap_or_default();
+        let fields = view.form.map(|form| fields(form, view.typed)).unwrap_or_default();
         let others: Vec<Value> =
             view.others.iter().map(|other| context! { url => &other.url, title => &other.title }).collect();
         let heading = if fields.is_empty() { "Choose how to sign in" } else { "Sign in" };
@@ -103,6 +117,32 @@ impl Pages {
             error => view.error,
             request_id => view.request_id,
         }
+    }
+
+    /// A further step of a login.
+    pub fn step(&self, view: &StepView<'_>) -> String {
+        self.render("step.html", self.step_context(view))
+    }
+
+    fn step_context(&self, view: &StepView<'_>) -> Value {
+        context! {
+            heading => "One more step",
+            action => &view.action,
+            state => view.state,
+            message => view.form.message.as_deref(),
+            fields => fields(view.form, ""),
+            error => view.error,
+            request_id => view.request_id,
+        }
+    }
+
+    /// The end of a login that another site began: it goes on by itself.
+    pub fn moved_on(&self, path: &str) -> String {
+        self.render("moved_on.html", self.moved_on_context(path))
+    }
+
+    fn moved_on_context(&self, path: &str) -> Value {
+        context! { heading => "You are signed in", path }
     }
 
     /// A refusal or an error, with its request id.
@@ -140,7 +180,8 @@ impl Pages {
     /// What a person can do next.
     fn way_on<'a>(&'a self, problem: &'a Problem) -> (&'a str, &'static str) {
         if let Some(url) = &problem.login_url {
-            return (url, "Sign in");
+            let again = problem.code == Code::StaleLogin;
+            return (url, if again { "Start again" } else { "Sign in" });
         }
         match problem.code {
             Code::LoginRequired
@@ -191,14 +232,15 @@ fn data_url(logo: &Logo) -> String {
     format!("data:{};base64,{}", logo.content_type, STANDARD.encode(&logo.bytes))
 }
 
-fn fields(form: &Form, view: &LoginView<'_>) -> Vec<Value> {
+fn fields(form: &Form, typed: &str) -> Vec<Value> {
     // The first field that is still empty is where a person goes on typing.
-    let starts = |field: &Field| field.kind != FieldKind::Username || view.typed.is_empty();
+    let starts = |field: &Field| field.kind != FieldKind::Username || typed.is_empty();
     let start = form.fields.iter().position(starts);
     let one = |(index, field): (usize, &Field)| {
         let (kind, autocomplete) = match field.kind {
             FieldKind::Username => ("text", "username"),
             FieldKind::Password => ("password", "current-password"),
+            FieldKind::NewPassword => ("password", "new-password"),
             _ => ("text", "off"),
         };
         context! {
@@ -209,7 +251,7 @@ fn fields(form: &Form, view: &LoginView<'_>) -> Vec<Value> {
             autocomplete,
             is_name => field.kind == FieldKind::Username,
             required => field.required,
-            value => (field.kind == FieldKind::Username).then_some(view.typed),
+            value => (field.kind == FieldKind::Username).then_some(typed),
             focus => start == Some(index),
         }
     };

@@ -10,6 +10,8 @@ const STYLE: &str = "style.css";
 const BUILT_IN: &[(&str, &str)] = &[
     ("layout.html", include_str!("templates/layout.html")),
     ("login.html", include_str!("templates/login.html")),
+    ("step.html", include_str!("templates/step.html")),
+    ("moved_on.html", include_str!("templates/moved_on.html")),
     ("problem.html", include_str!("templates/problem.html")),
     ("sign_out.html", include_str!("templates/sign_out.html")),
     (STYLE, include_str!("templates/style.css")),

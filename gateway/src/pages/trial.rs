@@ -1,7 +1,7 @@
 //! Every page is rendered once before it is used, so that a fault in an operator's
 //! template is a problem of the configuration and not of whoever wants to sign in.
 
-use super::{LoginView, Other, Pages};
+use super::{LoginView, Other, Pages, StepView};
 use crate::problem::Code;
 use minijinja::{Value, context};
 use portcullis_config::Problem;
@@ -41,6 +41,12 @@ impl Pages {
             };
             samples.push(("login.html", self.login_context(&view)));
         }
+        for error in [None, Some("No")] {
+            let action = "/login/x".into();
+            let view = StepView { action, form: &form, state: "s", error, request_id: "0" };
+            samples.push(("step.html", self.step_context(&view)));
+        }
+        samples.push(("moved_on.html", self.moved_on_context("/")));
         for code in [Code::LoginRequired, Code::Internal] {
             samples.push(("problem.html", self.problem_context(&code.into(), "0")));
         }

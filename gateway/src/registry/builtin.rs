@@ -10,6 +10,7 @@ use std::pin::Pin;
 pub(super) type Starting = Pin<Box<dyn Future<Output = Started> + Send>>;
 
 /// A kind of strategy: its name, and how an instance of it is made.
+#[derive(Clone, Copy)]
 pub(super) struct Kind {
     pub(super) name: &'static str,
     pub(super) operations: Operations,

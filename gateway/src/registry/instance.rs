@@ -75,6 +75,12 @@ impl Instance {
         self.0.operations
     }
 
+    /// Whether a provider vouches, to whom people are sent, rather than a form of ours.
+    pub fn has_provider(&self) -> bool {
+        let operations = self.0.operations;
+        operations.resume && (operations.notice || operations.logout)
+    }
+
     /// Where its code comes from.
     pub fn origin(&self) -> Origin {
         Origin::BuiltIn

@@ -9,6 +9,8 @@ mod health;
 mod instance;
 mod runner;
 #[cfg(test)]
+pub(crate) mod scripted;
+#[cfg(test)]
 mod tests;
 
 pub use instance::{Instance, Origin};
@@ -30,6 +32,15 @@ impl Registry {
     pub async fn start(config: &Config, host: Host) -> Result<Self, Vec<Problem>> {
         let place = |strategy: &Strategy, problem| config.strategy_problem(&strategy.id, &problem);
         Self::start_kinds(builtin::KINDS, &config.strategies, host, &place).await
+    }
+
+    /// With strategies that a test tells what to answer, beside `local`.
+    #[cfg(test)]
+    pub(crate) async fn start_scripted(config: &Config, host: Host) -> Result<Self, Vec<Problem>> {
+        let place = |strategy: &Strategy, problem| config.strategy_problem(&strategy.id, &problem);
+        let real = builtin::KINDS.iter().filter(|kind| scripted::KINDS.iter().all(|s| s.name != kind.name));
+        let kinds: Vec<Kind> = real.chain(scripted::KINDS).copied().collect();
+        Self::start_kinds(&kinds, &config.strategies, host, &place).await
     }
 
     async fn start_kinds(

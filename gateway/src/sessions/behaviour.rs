@@ -127,6 +127,7 @@ fn row(n: usize, account: Account, read_at: u64) -> Row {
         expires: START.plus(LIFETIME),
         address: Ipv4Addr::LOCALHOST.into(),
         user_agent: String::new(),
+        external: None,
     };
     (record, account, read_at)
 }

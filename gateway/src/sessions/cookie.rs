@@ -54,6 +54,17 @@ impl CookieNames {
         value(&self.refresh, fields)
     }
 
+    /// Our flow cookie, found in the same way.
+    pub fn flow_value<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Found<'a> {
+        value(&self.flow, fields)
+    }
+
+    /// `Set-Cookie` for logins under way. Always `Lax`: a provider sends the browser back from
+    /// its own site, and a strict cookie would not come with it.
+    pub fn set_flow(&self, value: &str, max_age: Duration) -> String {
+        self.set(&self.flow, value, SameSite::Lax, max_age)
+    }
+
     /// The value of a `Cookie` field without our cookies; empty when nothing is left. The
     /// others keep their bytes and their order.
     pub fn without_ours<'a>(&self, field: &'a [u8]) -> Cow<'a, [u8]> {

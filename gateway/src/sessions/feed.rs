@@ -169,6 +169,8 @@ impl Feed {
         // Noted first: a look-up that is under way and read the old state is asked again.
         self.sessions.shelf().note_change(uuid);
         if self.sessions.shelf().knows(uuid) {
+            // Before the account: what is cached of a session is keyed by its version.
+            self.sessions.externals_changed(&self.store.externals_of(uuid).await?);
             match self.store.account(uuid).await? {
                 Some(account) => self.sessions.account_changed(account),
                 None => revoked(self.sessions.end_all(uuid)),
@@ -314,6 +316,7 @@ mod tests {
                 expires: NOW.plus(12 * HOUR),
                 address: Ipv4Addr::LOCALHOST.into(),
                 user_agent: String::new(),
+                external: None,
             };
             assert!(self.store.insert_session(record, None).await.unwrap());
             assert!(self.sessions.ask_sid(sid, NOW).await.unwrap().is_some());

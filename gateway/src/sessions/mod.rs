@@ -5,7 +5,8 @@
 //! `account.rs` the account · `session.rs` one login on one device · `table.rs` the face
 //! of it all · `shelf.rs` the concurrent maps · `changes.rs` what a slow look-up may not
 //! undo · `absent.rs` a short memory of "no" · `ask.rs` one question for many askers ·
-//! `cookie.rs` names and values of our cookies · `feed.rs` changes made by other
+//! `external.rs` what a login from
+//! outside left · `cookie.rs` names and values of our cookies · `feed.rs` changes made by other
 //! processes.
 
 mod absent;
@@ -13,6 +14,7 @@ mod account;
 mod ask;
 mod changes;
 mod cookie;
+mod external;
 mod feed;
 mod session;
 mod shelf;
@@ -25,6 +27,7 @@ pub use account::Account;
 #[cfg(test)]
 pub(crate) use ask::Row;
 pub use cookie::{CookieNames, Found};
+pub use external::{External, ExternalRecord};
 pub use feed::Feed;
 #[cfg(test)]
 pub(crate) use session::live_for_tests;

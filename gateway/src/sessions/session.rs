@@ -1,6 +1,9 @@
 //! One login on one device.
 
-use super::Account;
+use super::{
+    Account,
+    external::{self, External, ExternalRecord},
+};
 use crate::clock::UnixMillis;
 use arc_swap::ArcSwap;
 use std::{
@@ -62,6 +65,8 @@ pub struct SessionRecord {
     pub address: IpAddr,
     /// The browser's name for itself, cut to 256 bytes.
     pub user_agent: String,
+    /// What a login from outside left; none where the secret is kept here.
+    pub external: Option<ExternalRecord>,
 }
 
 /// A session in the table. Made by [`Sessions`](super::Sessions) alone.
@@ -77,6 +82,7 @@ pub struct LiveSession {
     idle: Idle,
     /// One cell for all sessions of an account: a change is seen by each at once.
     account: AccountCell,
+    external: external::Live,
     last_used: AtomicU64,
     /// The last of these that was by cookie.
     cookie_used: AtomicU64,
@@ -156,6 +162,7 @@ impl LiveSession {
             expires: record.expires,
             idle,
             account,
+            external: external::Live::new(record.external.as_ref()),
             last_used: AtomicU64::new(record.last_used.0),
             cookie_used: AtomicU64::new(record.cookie_used.0),
             saved: AtomicU64::new(record.last_used.0),
@@ -196,9 +203,18 @@ impl LiveSession {
         self.created
     }
 
-    /// The account as it is now.
+    /// The account as it is now, with the roles of the credential that it signed in with.
     pub fn account(&self) -> Arc<Account> {
-        self.account.load_full()
+        self.external.principal(self.account.load_full())
+    }
+
+    /// What a login from outside left: verified claims.
+    pub fn external(&self) -> Option<Arc<External>> {
+        self.external.get()
+    }
+
+    pub(super) fn set_external(&self, record: Option<&ExternalRecord>) {
+        self.external.set(record);
     }
 
     /// Not ended, not expired, not idle for too long, and the account is active.
@@ -357,6 +373,7 @@ pub(crate) fn live_for_tests(
         expires,
         address: std::net::Ipv4Addr::LOCALHOST.into(),
         user_agent: String::new(),
+        external: None,
     };
     let account = Arc::new(ArcSwap::from_pointee(account));
     let hour = Duration::from_secs(3_600);

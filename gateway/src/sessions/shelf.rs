@@ -100,6 +100,7 @@ impl Shelf {
         let cell = books.cell(account);
         if let Some(known) = self.by_sid(&record.sid) {
             known.read_again(read_at, record);
+            known.set_external(record.external.as_ref());
             self.give(&known, record);
             return Ok(known);
         }
@@ -188,6 +189,15 @@ impl Shelf {
         }
         if !active {
             self.end_all(uuid, None);
+        }
+    }
+
+    /// What the logins behind an account's sessions are known for now.
+    pub(super) fn externals_changed(&self, externals: &[(String, super::ExternalRecord)]) {
+        for (sid, record) in externals {
+            if let Some(session) = self.by_sid(sid) {
+                session.set_external(Some(record));
+            }
         }
     }
 

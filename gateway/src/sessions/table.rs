@@ -159,6 +159,11 @@ impl Sessions {
         self.known.shelf.account_changed(account);
     }
 
+    /// What the logins behind these sessions are known for now: on this gateway from now on.
+    pub fn externals_changed(&self, externals: &[(String, super::ExternalRecord)]) {
+        self.known.shelf.externals_changed(externals);
+    }
+
     /// How many sessions are at hand.
     pub fn len(&self) -> usize {
         self.known.shelf.len()

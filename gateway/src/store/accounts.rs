@@ -131,12 +131,12 @@ impl Store {
     }
 }
 
-fn taken(db: &Connection, text: &str) -> rusqlite::Result<bool> {
+pub(super) fn taken(db: &Connection, text: &str) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT EXISTS (SELECT 1 FROM identifiers WHERE text = ?1)")?
         .query_row([text], |row| row.get(0))
 }
 
-fn made(account: NewAccount, now: UnixMillis) -> Account {
+pub(super) fn made(account: NewAccount, now: UnixMillis) -> Account {
     let NewAccount { uuid, name, email, email_verified, display_name, roles, metadata, app } = account;
     Account {
         uuid,
@@ -154,11 +154,12 @@ fn made(account: NewAccount, now: UnixMillis) -> Account {
     }
 }
 
-fn insert(db: &Connection, account: &Account) -> rusqlite::Result<()> {
+pub(super) fn insert(db: &Connection, account: &Account) -> rusqlite::Result<()> {
     let uuid = account.uuid.to_string();
     db.prepare_cached(
         "INSERT INTO accounts (uuid, name, email, email_verified, display_name, roles, metadata, app, active, \
-         created, updated, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         created, updated, version, vouched_email) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
+         iif(?4, ?3, NULL))",
     )?
     .execute(params![
         uuid,

@@ -12,20 +12,26 @@
 mod accounts;
 mod credentials;
 mod events;
+mod external;
 mod families;
+mod flows;
 mod key;
 mod keys;
 mod lock;
 mod lockout;
 mod migrations;
 mod open;
+mod refreshes;
 mod sessions;
 mod thread;
 
 pub use events::{Change, Event};
+pub use external::{ExternalLogin, ExternalOutcome, Linked};
 pub use families::{NewFamily, Presented, Rotation, Successor, Terms};
+pub use flows::{IN_ALL, NewFlow, PER_NETWORK, TakenFlow};
 pub use keys::{KeyState, StoredKey};
 pub use open::{OpenError, OpenMode, StoreOptions};
+pub use refreshes::DueRefresh;
 
 use crate::{
     clock::{Clock, UnixMillis},

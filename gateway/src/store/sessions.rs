@@ -6,6 +6,7 @@ use super::{
     accounts::{self, WIDTH, account},
     column_millis, column_uuid,
     events::{self, Change, tell},
+    external,
     families::{self, NewFamily},
     millis, unreadable,
 };
@@ -42,11 +43,19 @@ impl Store {
                      EXISTS (SELECT 1 FROM credentials WHERE account = ?1 AND strategy = ?2 AND secret = ?3))",
                 )?
                 .query_row(params![account, session.strategy, secret], |row| row.get(0))?;
+            let admitted = admitted
+                && match &session.external {
+                    Some(external) => external::has(db, session.account, &session.strategy, external)?,
+                    None => true,
+                };
             if admitted {
                 insert(db, &session)?;
                 super::lockout::signed_in(db, session.account, session.address, session.created)?;
                 if let Some(family) = &family {
                     families::insert(db, &session.sid, family)?;
+                }
+                if let Some(known) = &session.external {
+                    external::insert(db, &session.sid, session.account, &session.strategy, known)?;
                 }
             }
             Ok(admitted)
@@ -233,7 +242,9 @@ fn found(
         .query_row([value], |row| Ok((record(row, WIDTH)?, account(row, 0)?)))
         .optional()?;
     let newest = events::newest(db)?;
-    Ok(both.map(|(session, account)| (session, account, newest)))
+    let Some((mut session, account)) = both else { return Ok(None) };
+    session.external = external::of(db, &session.sid)?;
+    Ok(Some((session, account, newest)))
 }
 
 /// Reads [`COLUMNS`], which begin at column `at`.
@@ -262,5 +273,6 @@ fn record(row: &Row<'_>, at: usize) -> rusqlite::Result<SessionRecord> {
             Some(hash) => Some((hash, column_millis(row, at + 14)?)),
         },
         family: row.get(at + 15)?,
+        external: None,
     })
 }

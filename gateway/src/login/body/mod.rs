@@ -57,6 +57,13 @@ pub fn malformed(detail: impl Into<String>) -> Problem {
     Problem::from(Code::Malformed).detail(detail.into())
 }
 
+/// The parameters of a provider's answer, in a query or in a form: each once.
+pub(crate) fn parameters(bytes: &[u8]) -> Result<std::collections::BTreeMap<String, String>, Problem> {
+    const MOST: usize = 64;
+    let fields = form::fields(bytes, MOST).map_err(malformed)?;
+    Ok(fields.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect())
+}
+
 /// Reads a body by its `Content-Type`.
 pub fn read(headers: &HeaderMap, bytes: &[u8], limits: Limits) -> Result<Body, Problem> {
     let kind = media_type(headers)?;

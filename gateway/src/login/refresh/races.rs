@@ -48,7 +48,15 @@ async fn race(gateway: &Gateway, order: &[usize], kinds: &[usize]) {
     let ask = gateway.real_ask(&request);
     let account = control.store.account_by_name("ann").await.unwrap().unwrap();
     let transport = Transport::Both;
-    let wanted = Wanted { account: &account, strategy: "local", transport, family: true, secret: None };
+    let wanted = Wanted {
+        account: &account,
+        strategy: "local",
+        transport,
+        family: true,
+        secret: None,
+        external: None,
+        session_max: None,
+    };
     let login = open(&ask, wanted).await.unwrap().unwrap();
     let value = keys.read(login.refresh.as_deref().unwrap()).unwrap();
     let sid = control.store.family_sid(value.family()).await.unwrap().unwrap();

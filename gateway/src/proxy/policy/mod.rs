@@ -1,16 +1,20 @@
 //! Who may: the only place that makes a [`Permit`], without which nothing is forwarded.
 //!
-//! `rule.rs` says what one rule comes to, `truth.rs` what a list of them does. What may
+//! `login.rs` judges a login before there is an account. `rule.rs` says what one rule comes to, `truth.rs` what a list of them does. What may
 //! not come in: anything that could make a permit elsewhere.
 
+mod login;
 mod rule;
 mod truth;
+
+pub use login::{LoginFacts, admits};
 
 use super::{authenticate::Identity, cors::Preflight};
 use crate::{problem::Code, snapshot::Route};
 use portcullis_config::{self as config, Rule, Rules};
 use rule::{Facts, truth};
 use std::net::IpAddr;
+use truth::Truth;
 
 /// The compiled policy of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +67,11 @@ impl Policy {
         if self.asks_who() && identity.is_none() {
             return Err(Code::LoginRequired);
         }
+        let external = identity.as_ref().and_then(|i| i.session.external());
         let facts = Facts {
             account: identity.as_ref().map(|i| &*i.account),
             strategy: identity.as_ref().map(|i| i.session.strategy()),
+            claims: external.as_ref().map(|external| &external.claims),
             client: around.client,
             method: around.method,
         };
@@ -93,7 +99,8 @@ pub fn permit_preflight(
 
 /// Whether the table could pass for somebody at this address.
 fn may_come_from(rules: &Rules, around: &Circumstances<'_>) -> bool {
-    let facts = Facts { account: None, strategy: None, client: around.client, method: around.method };
+    let facts =
+        Facts { account: None, strategy: None, claims: None, client: around.client, method: around.method };
     let is_ip = |rule: &&Rule| matches!(rule, Rule::Ip(_));
     let judge = |rule| truth(rule, &facts);
     (rules.any.is_empty()
@@ -106,7 +113,14 @@ fn may_come_from(rules: &Rules, around: &Circumstances<'_>) -> bool {
 /// Whether every key of the table passes. A key that was not given has an empty list.
 fn pass(rules: &Rules, facts: &Facts<'_>) -> bool {
     let has = |role: &String| facts.account.is_some_and(|account| account.roles.contains(role));
-    let judge = |rule| truth(rule, facts);
+    judged(rules, has, |rule| truth(rule, facts))
+}
+
+fn judged<'a>(
+    rules: &'a Rules,
+    has: impl Fn(&String) -> bool,
+    judge: impl Fn(&'a Rule) -> Truth + Copy,
+) -> bool {
     (rules.roles.is_empty() || rules.roles.iter().any(has))
         && (rules.any.is_empty() || truth::any(rules.any.iter().map(judge)))
         && (rules.all.is_empty() || truth::all(rules.all.iter().map(judge)))

@@ -4,6 +4,7 @@
 use super::truth::Truth;
 use crate::sessions::Account;
 use portcullis_config::Rule;
+use portcullis_plugin_api::Object;
 use serde_json::Value;
 use std::net::IpAddr;
 
@@ -14,6 +15,8 @@ pub struct Facts<'a> {
     pub account: Option<&'a Account>,
     /// By which strategy.
     pub strategy: Option<&'a str>,
+    /// What that strategy says, as far as it is verified.
+    pub claims: Option<&'a Object>,
     /// The client's address.
     pub client: IpAddr,
     /// The request's method.
@@ -43,8 +46,8 @@ fn email(account: Option<&Account>) -> Option<String> {
     account?.verified_email().map(str::to_lowercase)
 }
 
-/// What is verified of a principal: the account's own attributes, and what an operator
-/// keeps in `app`. Other names are claims of strategies to come; nobody has them.
+/// What is verified of a principal: the account's own attributes, what an operator keeps
+/// in `app`, and under every other name what the strategy of the session says.
 fn claim(path: &[String], facts: &Facts<'_>) -> Option<Value> {
     let account = facts.account?;
     let (first, rest) = path.split_first()?;
@@ -60,14 +63,27 @@ fn claim(path: &[String], facts: &Facts<'_>) -> Option<Value> {
         ("email_verified", []) => account.verified_email().is_some().into(),
         ("roles", []) => account.roles.iter().map(String::as_str).collect(),
         ("strategy", []) => facts.strategy?.into(),
-        _ => return None,
+        ("uuid" | "sub" | "name" | "email" | "email_verified" | "roles" | "strategy", _) => return None,
+        _ => return find(facts.claims?, path).cloned(),
     };
     Some(value)
 }
 
+/// A claim by its path. A name that holds dots itself (`https://example.com/team`) is found
+/// before a path of the same spelling.
+pub fn find<'a>(claims: &'a Object, path: &[String]) -> Option<&'a Value> {
+    (1..=path.len()).rev().find_map(|taken| {
+        let value = claims.get(&path[..taken].join("."))?;
+        match &path[taken..] {
+            [] => Some(value),
+            rest => find(value.as_object()?, rest),
+        }
+    })
+}
+
 /// Whether a claim is `wanted`, or a list that holds it. A claim without a value, and one
 /// with members of its own, is nothing that can be compared.
-fn compare(value: &Value, wanted: &Value) -> Option<bool> {
+pub(super) fn compare(value: &Value, wanted: &Value) -> Option<bool> {
     match value {
         Value::Null | Value::Object(_) => None,
         Value::Array(items) => Some(items.iter().any(|item| same(item, wanted))),

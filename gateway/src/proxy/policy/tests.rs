@@ -24,7 +24,13 @@ fn account() -> Account {
 }
 
 fn facts(account: Option<&Account>) -> Facts<'_> {
-    Facts { account, strategy: account.map(|_| "local"), client: IpAddr::from([10, 1, 2, 3]), method: "GET" }
+    Facts {
+        account,
+        strategy: account.map(|_| "local"),
+        claims: None,
+        client: IpAddr::from([10, 1, 2, 3]),
+        method: "GET",
+    }
 }
 
 fn claim(path: &str, is: impl Into<Value>) -> Rule {

@@ -76,5 +76,6 @@ fn session(account: Uuid, sid: &str) -> SessionRecord {
         expires: NOW.plus(Duration::from_secs(3600)),
         address: "2001:db8::1".parse().unwrap(),
         user_agent: "curl/8".into(),
+        external: None,
     }
 }

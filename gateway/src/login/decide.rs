@@ -1,0 +1,121 @@
+//! What a strategy's answer to a step of a login comes to. One body for every wrong name
+//! and password; more is said only where the strategy says that it reveals nothing.
+
+use super::{
+    admit::{Admitted, admit},
+    asked::Asked,
+    body::malformed,
+    external,
+    who::Handed,
+};
+use crate::{
+    control::Ask,
+    problem::{Code, Problem},
+    registry::{CallError, Instance},
+};
+use http::header::{ACCEPT_LANGUAGE, USER_AGENT};
+use portcullis_plugin_api::{Authenticated, Call, Denial, Denied, Form, Outcome, Redirect};
+
+/// The most bytes of a header field that a strategy is told.
+const MOST: usize = 256;
+/// The most characters of a strategy's sentence to a person.
+const SENTENCE: usize = 500;
+
+/// What a step comes to.
+pub(super) enum Decided {
+    Admitted(Box<Admitted>),
+    Form(Form),
+    Redirect(Redirect),
+    /// No, and not for a wrong name or password.
+    Refused(Box<Refusal>),
+    /// For the audit trail only.
+    BadCredentials(&'static str),
+}
+
+/// A no that may be told.
+pub(super) struct Refusal {
+    pub(super) problem: Problem,
+    /// For the audit trail.
+    pub(super) reason: &'static str,
+}
+
+impl Decided {
+    pub(super) fn not_admitted(reason: &'static str) -> Self {
+        Self::refused(Code::NotAdmitted, None, reason)
+    }
+
+    fn refused(code: Code, message: Option<String>, reason: &'static str) -> Self {
+        let mut problem = Problem::from(code);
+        problem.detail = message.map(|text| text.chars().take(SENTENCE).collect::<String>().into());
+        Self::Refused(Box::new(Refusal { problem, reason }))
+    }
+}
+
+/// Reads an outcome. `bad` is what the audit trail says of wrong credentials.
+pub(super) async fn on(
+    ask: &Ask<'_>,
+    strategy: &Instance,
+    handed: Option<Handed>,
+    outcome: Outcome,
+    bad: &'static str,
+) -> Result<Decided, Problem> {
+    match outcome {
+        Outcome::Authenticated(who) => authenticated(ask, strategy, handed, *who).await,
+        Outcome::Form(form) => Ok(Decided::Form(form)),
+        Outcome::Redirect(redirect) => Ok(Decided::Redirect(redirect)),
+        Outcome::Denied(Denied { reason, message }) => Ok(match reason {
+            Denial::NotAdmitted => Decided::refused(Code::NotAdmitted, message, "not_admitted"),
+            Denial::Locked => Decided::refused(Code::Locked, message, "locked_by_strategy"),
+            Denial::ProviderRefused => Decided::refused(Code::ProviderRefused, message, "provider_refused"),
+            _ => Decided::BadCredentials(bad),
+        }),
+        // An outcome that this gateway does not know decides nothing.
+        _ => Err(Code::StrategyUnavailable.into()),
+    }
+}
+
+async fn authenticated(
+    ask: &Ask<'_>,
+    strategy: &Instance,
+    handed: Option<Handed>,
+    who: Authenticated,
+) -> Result<Decided, Problem> {
+    if !strategy.operations().credentials {
+        return external::admit(ask, strategy, who).await;
+    }
+    let has_policy = external::admission(ask, strategy).is_some();
+    if has_policy && external::judge(ask, strategy, who.clone())?.is_none() {
+        return Ok(Decided::not_admitted("admit"));
+    }
+    Ok(match admit(strategy.id(), handed, who) {
+        Some(admitted) => Decided::Admitted(Box::new(admitted)),
+        None => Decided::not_admitted("not_admitted"),
+    })
+}
+
+/// The circumstances of a call.
+pub(super) fn call(ask: &Ask<'_>, strategy: &Instance) -> Call {
+    let text = |name| {
+        let text = String::from_utf8_lossy(ask.header(name).unwrap_or_default()).into_owned();
+        text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= MOST).map(|(_, c)| c).collect()
+    };
+    Call {
+        user_agent: text(USER_AGENT),
+        locale: text(ACCEPT_LANGUAGE),
+        ..Call::new(ask.request.request_id.clone(), strategy.id(), ask.request.client)
+    }
+}
+
+/// Why a strategy did not decide, for the client.
+pub(super) fn undecided(error: CallError, asked: &Asked) -> Problem {
+    match error {
+        CallError::Busy => Code::Busy.into(),
+        CallError::BadRequest { field, .. } if asked.not_text.contains(&field) => {
+            malformed(format!("{field}: must be text"))
+        }
+        CallError::BadRequest { field, message } => malformed(format!("{field}: {message}")),
+        CallError::ProviderInvalid => Code::ProviderInvalid.into(),
+        CallError::Weak(message) => Problem::from(Code::WeakPassword).detail(message),
+        CallError::Unavailable | CallError::Unsupported => Code::StrategyUnavailable.into(),
+    }
+}

@@ -1,0 +1,199 @@
+//! Logins from outside, as a directory's form makes them: who is admitted, which account
+//! it comes to, what it is called, which roles it has.
+
+use crate::{
+    control::testing::{Answer, Gateway, PASSWORD},
+    registry::scripted,
+    store::{NewAccount, NewCredential},
+};
+use portcullis_plugin_api::{Denial, Denied, Outcome, StrategyError};
+use serde_json::{Value, json};
+
+const CORP: &str = "[strategies.corp]\nkind = \"ldap\"\n";
+
+async fn with(keys: &str) -> Gateway {
+    Gateway::start(&format!("{CORP}{keys}\n[login]\ndefault = \"local\"\n")).await
+}
+
+async fn post(gateway: &Gateway, password: &str) -> Answer {
+    let body = json!({"username": "ann", "password": password}).to_string();
+    gateway.post("/login/corp").json(&body).send().await
+}
+
+async fn sign_in(gateway: &Gateway, subject: &str, claims: Value) -> Answer {
+    scripted::sign_in(subject, &claims);
+    post(gateway, "right").await
+}
+
+#[tokio::test]
+async fn a_first_login_makes_an_account_and_the_next_finds_it_by_its_subject() {
+    let gateway = with("default_roles = [\"guest\"]").await;
+    let claims =
+        json!({"preferred_username": "Ann Lee", "email": "Ann@Corp.test", "display_name": "Ann Lee"});
+    let first = sign_in(&gateway, "uuid-1", claims).await;
+    let account = first.json()["authenticated"].clone();
+    assert_eq!(account["name"], "ann-lee@corp", "{}", first.text);
+    assert_eq!((&account["email"], &account["roles"]), (&json!("ann@corp.test"), &json!(["guest"])));
+    assert_eq!(gateway.who(&first.cookie()).await["uuid"], account["uuid"]);
+    // Renamed there: a name once given stays, and so does the account.
+    let later = sign_in(&gateway, "uuid-1", json!({"preferred_username": "ann.smith"})).await;
+    assert_eq!(later.json()["authenticated"], account);
+    let other =
+        sign_in(&gateway, "uuid-2", json!({"preferred_username": "Ann Lee", "email": "ann@corp.test"})).await;
+    let other = other.json()["authenticated"].clone();
+    assert!(other["name"].as_str().unwrap().starts_with("ann-lee-") && other["email"].is_null(), "{other}");
+    assert_ne!(other["uuid"], account["uuid"], "an address is no key");
+}
+
+#[tokio::test]
+async fn roles_of_groups_are_the_credentials_and_are_replaced_at_each_login() {
+    let gateway = with("roles = { ops = \"admin\" }\ngroups_as_roles = true").await;
+    let one = sign_in(&gateway, "s", json!({"groups": ["ops", "dev"]})).await;
+    let uuid = one.json()["authenticated"]["uuid"].as_str().unwrap().parse().unwrap();
+    assert_eq!(one.json()["authenticated"]["roles"], json!(["admin", "dev"]));
+    assert_eq!(gateway.control.store.account(uuid).await.unwrap().unwrap().roles, Vec::<String>::new());
+    assert!(
+        gateway.control.store.set_roles(uuid, vec!["vip".into()], gateway.control.clock.now()).await.unwrap()
+    );
+    let two = sign_in(&gateway, "s", json!({"groups": ["dev"]})).await;
+    assert_eq!(two.json()["authenticated"]["roles"], json!(["vip", "dev"]));
+    let none = sign_in(&gateway, "s", json!({"groups": []})).await;
+    assert_eq!(none.json()["authenticated"]["roles"], json!(["vip"]));
+}
+
+#[tokio::test]
+async fn admit_is_asked_before_an_account_is_found_or_made() {
+    let gateway = with("admit = { all = [{ role = \"staff\" }, { email_domain = \"corp.test\" }] }\nroles = { s = \"staff\" }").await;
+    let good = json!({"groups": ["s"], "email": "a@corp.test"});
+    assert_eq!(sign_in(&gateway, "s", good.clone()).await.status, 200);
+    for bad in
+        [json!({"groups": [], "email": "a@corp.test"}), json!({"groups": ["s"], "email": "a@evil.test"})]
+    {
+        for subject in ["s", "new"] {
+            let answer = sign_in(&gateway, subject, bad.clone()).await;
+            assert_eq!((answer.status, answer.code().as_str()), (403, "not_admitted"));
+            assert_eq!(answer.field("set-cookie"), "");
+        }
+    }
+    let made = gateway.control.store.account_by_subject("corp", "https://idp.test", "new").await.unwrap();
+    assert!(made.is_none());
+}
+
+#[tokio::test]
+async fn nobody_comes_in_without_an_account_where_none_is_made_or_it_is_disabled() {
+    let gateway = with("provision = false").await;
+    assert_eq!(sign_in(&gateway, "s", json!({})).await.code(), "not_admitted");
+    let gateway = with("").await;
+    let made = sign_in(&gateway, "s", json!({})).await;
+    let uuid = made.json()["authenticated"]["uuid"].as_str().unwrap().parse().unwrap();
+    gateway.control.store.set_active(uuid, false, gateway.control.clock.now()).await.unwrap();
+    assert_eq!(sign_in(&gateway, "s", json!({})).await.code(), "not_admitted");
+}
+
+#[tokio::test]
+async fn of_many_first_logins_at_once_one_makes_the_account() {
+    let gateway = with("").await;
+    for _ in 0..4 {
+        scripted::sign_in("same", &json!({"preferred_username": "ann"}));
+    }
+    let go = || post(&gateway, "right");
+    let (a, b, c, d) = tokio::join!(go(), go(), go(), go());
+    let uuids: std::collections::BTreeSet<String> =
+        [a, b, c, d].iter().map(|answer| answer.json()["authenticated"]["uuid"].to_string()).collect();
+    assert_eq!(uuids.len(), 1);
+    assert_eq!(gateway.control.store.accounts().await.unwrap().len(), 2, "ann of `local`, and this one");
+}
+
+#[tokio::test]
+async fn a_login_joins_an_account_only_where_both_addresses_were_vouched_for() {
+    let vouched = json!({"email": "ann@x.test"});
+    let linked = with("link = \"verified-email\"").await;
+    let answer = sign_in(&linked, "s", vouched.clone()).await;
+    assert_eq!(answer.json()["authenticated"]["name"], "ann", "the address was an operator's");
+
+    let never = with("").await;
+    let answer = sign_in(&never, "s", vouched.clone()).await;
+    assert_ne!(answer.json()["authenticated"]["name"], "ann");
+    assert!(answer.json()["authenticated"]["email"].is_null(), "it is somebody else's");
+
+    let mistrusted = with("link = \"verified-email\"\ntrust_email = false").await;
+    let answer = sign_in(&mistrusted, "s", vouched.clone()).await;
+    assert_ne!(answer.json()["authenticated"]["name"], "ann");
+
+    // Verified by a mailed link only: the account's owner may be whoever registered first.
+    let mailed = with("link = \"verified-email\"").await;
+    let account = NewAccount {
+        uuid: mailed.control.random.uuid(),
+        name: "eve".into(),
+        email: Some("bob@x.test".into()),
+        email_verified: false,
+        display_name: None,
+        roles: vec![],
+        metadata: Default::default(),
+        app: Default::default(),
+    };
+    let credential = NewCredential {
+        strategy: "local".into(),
+        realm: "local".into(),
+        subject: "eve".into(),
+        secret: None,
+    };
+    mailed
+        .control
+        .store
+        .create_account(account, vec![credential], mailed.control.clock.now())
+        .await
+        .unwrap()
+        .unwrap();
+    let answer = sign_in(&mailed, "s", json!({"email": "bob@x.test"})).await;
+    assert_ne!(answer.json()["authenticated"]["name"], "eve");
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_counted_before_the_directory_is_asked_and_outages_are_not() {
+    let gateway = with("[lockout]\nfailures = 3").await;
+    for _ in 0..5 {
+        scripted::answer(Err(StrategyError::Busy));
+        assert_eq!(post(&gateway, "x").await.code(), "busy");
+        gateway.advance(60);
+    }
+    for _ in 0..3 {
+        assert_eq!(post(&gateway, "wrong").await.code(), "bad_credentials");
+    }
+    scripted::asked();
+    assert_eq!(sign_in(&gateway, "s", json!({})).await.code(), "locked");
+    assert!(scripted::asked().is_empty(), "a locked pair reaches no directory");
+    assert_eq!(gateway.try_login("ann", PASSWORD).await.status, 200, "`ann` of `local` is somebody else");
+}
+
+#[tokio::test]
+async fn a_no_after_the_right_password_says_why_and_is_no_failure() {
+    let gateway = with("[lockout]\nfailures = 2").await;
+    for (reason, code) in [(Denial::Locked, "locked"), (Denial::NotAdmitted, "not_admitted")] {
+        for _ in 0..3 {
+            let message = Some("Your account is <locked> there.".to_owned());
+            scripted::answer(Ok(Outcome::Denied(Denied { reason, message })));
+            let answer = post(&gateway, "right").await;
+            assert_eq!((answer.status, answer.code().as_str()), (403, code));
+            assert_eq!(answer.json()["detail"], "Your account is <locked> there.");
+        }
+    }
+    assert_eq!(sign_in(&gateway, "s", json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn without_a_name_nothing_is_asked() {
+    let gateway = with("").await;
+    for body in ["{}", r#"{"password":"x"}"#, r#"{"username":"","password":"x"}"#, r#"{"username":3}"#] {
+        let answer = gateway.post("/login/corp").json(body).send().await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "malformed"), "{body}");
+    }
+    assert!(scripted::asked().iter().all(|asked| asked.params.is_empty()));
+}
+
+#[tokio::test]
+async fn what_no_strategy_may_say_is_no_login() {
+    let gateway = with("").await;
+    let answer = sign_in(&gateway, "s", json!({"x": "a".repeat(20_000)})).await;
+    assert_eq!((answer.status, answer.code().as_str()), (502, "provider_invalid"));
+}

@@ -1,0 +1,162 @@
+//! The life of an external login after it: looking again at whoever signed in, and ends that
+//! a provider asks for.
+
+use super::{
+    Store, Stored, column_millis, column_uuid,
+    external::{COLUMNS, JOINED, by_uuid, changed, of, record},
+    json, millis, sessions,
+};
+use crate::{
+    clock::UnixMillis,
+    sessions::{Account, ExternalRecord},
+};
+use rusqlite::{Row, params};
+use uuid::Uuid;
+
+/// A session whose strategy is to be asked again.
+#[derive(Clone, Debug)]
+pub struct DueRefresh {
+    /// The session.
+    pub sid: String,
+    /// Its account.
+    pub account: Uuid,
+    /// The strategy instance.
+    pub strategy: String,
+    /// What the strategy last gave, sealed.
+    pub external: ExternalRecord,
+    /// Since when asking has failed.
+    pub failing_since: Option<UnixMillis>,
+}
+
+impl Store {
+    /// Takes sessions whose strategy is due to be asked again, and puts their next time off
+    /// by `lease`: of many gateways one asks. Sessions that idled since `idle_since` are
+    /// over and stay as they are.
+    pub async fn take_due_refreshes(
+        &self,
+        now: UnixMillis,
+        lease: UnixMillis,
+        idle_since: UnixMillis,
+        most: usize,
+    ) -> Stored<Vec<DueRefresh>> {
+        self.write(move |db| {
+            let due: Vec<DueRefresh> = db
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS}, e.sid, e.strategy, e.failing_since, s.account FROM {JOINED} JOIN sessions \
+                     AS s ON s.sid = e.sid WHERE e.refresh_at <= ?1 AND s.last_used > ?2 AND s.expires > ?1 \
+                     ORDER BY e.refresh_at LIMIT ?3"
+                ))?
+                .query_map(
+                    params![millis(now), millis(idle_since), i64::try_from(most).unwrap_or(i64::MAX)],
+                    due,
+                )?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut put_off = db.prepare_cached("UPDATE external_sessions SET refresh_at = ?2 WHERE sid = ?1")?;
+            for one in &due {
+                put_off.execute(params![one.sid, millis(lease)])?;
+            }
+            Ok(due)
+        })
+        .await
+    }
+
+    /// What a refresh brought; the roles are the credential's, for all its sessions.
+    pub async fn refreshed(
+        &self,
+        due: &DueRefresh,
+        next: ExternalRecord,
+        now: UnixMillis,
+    ) -> Stored<Option<Account>> {
+        let (sid, strategy, account) = (due.sid.clone(), due.strategy.clone(), due.account);
+        self.write(move |db| {
+            let before = of(db, &sid)?;
+            let Some(before) = before else { return Ok(None) };
+            db.prepare_cached(
+                "UPDATE external_sessions SET claims = ?2, state = ?3, refresh_at = ?4, failing_since = NULL, \
+                 provider_session = coalesce(?5, provider_session) WHERE sid = ?1",
+            )?
+            .execute(params![
+                sid,
+                json(&next.claims),
+                next.state,
+                next.refresh_at.map(millis),
+                next.provider_session
+            ])?;
+            db.prepare_cached(
+                "UPDATE credentials SET roles = ?4 WHERE strategy = ?1 AND realm = ?2 AND subject = ?3",
+            )?
+            .execute(params![strategy, next.realm, next.subject, json(&next.roles)])?;
+            if before.roles == next.roles && before.claims == next.claims {
+                return by_uuid(db, account).map(Some);
+            }
+            changed(db, account, now).map(Some)
+        })
+        .await
+    }
+
+    /// A refresh came to nothing; again at `again`.
+    pub async fn refresh_failed(&self, sid: &str, again: UnixMillis, now: UnixMillis) -> Stored<()> {
+        let sid = sid.to_owned();
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE external_sessions SET refresh_at = ?2, failing_since = coalesce(failing_since, ?3) \
+                 WHERE sid = ?1",
+            )?
+            .execute(params![sid, millis(again), millis(now)])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends every session of a strategy that fits: of this subject, of this login at the
+    /// provider, or of both where both are given. Answers with their sids.
+    pub async fn end_external_sessions(
+        &self,
+        strategy: &str,
+        subject: Option<(String, String)>,
+        provider_session: Option<String>,
+    ) -> Stored<Vec<String>> {
+        let (strategy, now) = (strategy.to_owned(), self.now());
+        let (realm, subject) = subject.unzip();
+        self.write(move |db| {
+            let sids: Vec<String> = db
+                .prepare_cached(
+                    "SELECT sid FROM external_sessions WHERE strategy = ?1 AND (?2 IS NULL OR (realm = ?2 AND \
+                     subject = ?3)) AND (?4 IS NULL OR provider_session = ?4) AND (?3 IS NOT NULL OR ?4 IS NOT \
+                     NULL)",
+                )?
+                .query_map(params![strategy, realm, subject, provider_session], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            for sid in &sids {
+                sessions::end(db, sid, now)?;
+            }
+            Ok(sids)
+        })
+        .await
+    }
+
+    /// Remembers a value that is good for once; false: it was there already.
+    pub async fn first_time(&self, once: [u8; 32], until: UnixMillis, now: UnixMillis) -> Stored<bool> {
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM notices WHERE until <= ?1")?.execute([millis(now)])?;
+            let new = db
+                .prepare_cached("INSERT OR IGNORE INTO notices (once, until) VALUES (?1, ?2)")?
+                .execute(params![once, millis(until)])?;
+            Ok(new == 1)
+        })
+        .await
+    }
+}
+
+fn due(row: &Row<'_>) -> rusqlite::Result<DueRefresh> {
+    Ok(DueRefresh {
+        external: record(row)?,
+        sid: row.get(7)?,
+        strategy: row.get(8)?,
+        failing_since: match row.get::<_, Option<i64>>(9)? {
+            Some(_) => Some(column_millis(row, 9)?),
+            None => None,
+        },
+        account: column_uuid(row, 10)?,
+    })
+}
