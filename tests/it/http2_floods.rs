@@ -77,7 +77,8 @@ fn empty_frames_on_a_stream_that_nobody_reads_take_no_memory() {
     let (Some(_), Some(_)) = (service("openssl"), service("curl")) else { return };
     let stuck = Upstream::scripted(|stream, _| {
         if read_head(stream).is_some_and(|head| head.starts_with(b"GET")) {
-            let _ = std::io::Write::write_all(stream, &answer(200, &[], b"ok"));
+            let _ = std::io::Write::write_all(stream, &answer(200, &[("Connection", "close")], b"ok"));
+            return;
         }
         std::thread::park();
     });
