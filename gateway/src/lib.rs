@@ -24,6 +24,8 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod control;
+#[cfg(test)]
+mod fuzz;
 pub mod login;
 pub mod metrics;
 pub mod origin;

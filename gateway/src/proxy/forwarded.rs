@@ -45,7 +45,7 @@ impl Provenance {
 
 /// The right-most entry that is not a trusted proxy. An entry that is no address ends the
 /// search: what stands left of it nobody vouches for.
-fn client_of(list: &str, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn client_of(list: &str, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
     let mut client = peer;
     for entry in list.rsplit(',') {
         let Some(address) = address_of(entry.trim()) else { return client };
@@ -58,7 +58,7 @@ fn client_of(list: &str, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
 }
 
 /// Some proxies write the port behind the address, or brackets around it, as RFC 7239 has it.
-fn address_of(entry: &str) -> Option<IpAddr> {
+pub(crate) fn address_of(entry: &str) -> Option<IpAddr> {
     let inside = || entry.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
     let with_port = || entry.parse::<SocketAddr>().ok();
     entry

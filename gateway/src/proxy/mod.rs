@@ -11,7 +11,7 @@
 //! are seen through their read side only.
 
 mod access_log;
-mod ambiguity;
+pub(crate) mod ambiguity;
 mod answer;
 mod authenticate;
 mod client;
@@ -20,11 +20,11 @@ mod cors;
 pub mod endpoint;
 mod endpoint_call;
 mod exchange;
-mod forwarded;
+pub(crate) mod forwarded;
 mod handshake;
 mod health;
 pub(crate) mod http1;
-mod http2;
+pub(crate) mod http2;
 pub mod identity_headers;
 pub mod listen;
 mod pipe;
@@ -40,6 +40,6 @@ pub mod route;
 mod stream;
 pub mod target;
 mod timers;
-mod upgrade;
+pub(crate) mod upgrade;
 pub mod upstream;
 pub mod worker;

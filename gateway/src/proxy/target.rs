@@ -164,7 +164,7 @@ impl<'a> Authority<'a> {
             return None;
         }
         let host = host.strip_suffix('.').unwrap_or(host);
-        if host.is_empty() || host.len() > 255 || !host.bytes().all(is_host_byte) {
+        if host.len() > 255 || !host.bytes().all(is_host_byte) || has_empty_label(host) {
             return None;
         }
         let host = if host.bytes().any(|b| b.is_ascii_uppercase()) {
@@ -182,6 +182,11 @@ impl<'a> Authority<'a> {
             None => self.host.clone().into_owned(),
         }
     }
+}
+
+/// No name has one (RFC 1035 §2.3.4), and what ends in two dots would be read twice.
+fn has_empty_label(host: &str) -> bool {
+    !host.starts_with('[') && host.split('.').any(str::is_empty)
 }
 
 fn is_host_byte(byte: u8) -> bool {

@@ -7,7 +7,7 @@
 mod certificate;
 mod client;
 mod server;
-mod validity;
+pub(crate) mod validity;
 
 pub use client::{ClientTls, is_refused, reason};
 pub use server::ServerTls;

@@ -54,6 +54,8 @@ impl ServerTls {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.session_storage = ServerSessionMemoryCache::new(RESUMABLE);
         config.max_early_data_size = 0;
+        // Ours goes from the strongest down; a client's own may begin with its oldest habit.
+        config.ignore_client_order = true;
         Ok(Self { config: Arc::new(config), chains })
     }
 

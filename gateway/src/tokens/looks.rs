@@ -22,7 +22,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-pub(super) fn like_ours(value: &str, issuer: &str) -> bool {
+pub(crate) fn like_ours(value: &str, issuer: &str) -> bool {
     let value = value.trim();
     if value.starts_with(PREFIX) {
         return true;

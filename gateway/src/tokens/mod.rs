@@ -13,7 +13,7 @@ mod jwt;
 mod keeper;
 mod keys;
 mod load;
-mod looks;
+pub(crate) mod looks;
 mod material;
 mod refresh;
 mod verified_cache;

@@ -5,7 +5,7 @@
 //! `request.rs` a stream's head as the reader takes it · `response.rs` an answer as
 //! frames. What may not come in: decisions about requests.
 
-mod request;
+pub(crate) mod request;
 mod response;
 
 use super::{
