@@ -226,11 +226,17 @@ fn strategies_and_configuration_know_the_plugin_api_only() {
         |p| p.starts_with("plugin-api/src/"),
         &["hyper", "libloading", "portcullis_config", "portcullis::", "portcullis_strategy_local"],
     );
+    never_named(
+        "openid stands alone",
+        |p| p.starts_with("openid/src/"),
+        &["portcullis_config", "portcullis_plugin_api", "portcullis::", "portcullis_strategy_oauth"],
+    );
     for (manifest, allowed) in [
         // Of the threads of a library: `sdk/`.
         ("plugin-api/Cargo.toml", ["tokio"].as_slice()),
         ("config/Cargo.toml", &["portcullis-plugin-api"]),
         ("strategies/local/Cargo.toml", &["portcullis-plugin-api"]),
+        ("strategies/oauth/Cargo.toml", &["portcullis-plugin-api", "portcullis-openid"]),
     ] {
         let text = fs::read_to_string(root().join(manifest)).unwrap();
         let section = text.split("\n[dependencies]").nth(1).unwrap_or_default();
@@ -351,10 +357,12 @@ fn anchor(heading: &str) -> String {
 fn is_repository_path(word: &str) -> bool {
     let rooms = [
         "gateway/",
+        "openid/",
         "config/src",
         "config/examples/",
         "plugin-api/",
         "strategies/local",
+        "strategies/oauth",
         "tests/",
         "docs/",
         ".ci/",

@@ -17,9 +17,10 @@ pub(super) fn run(arguments: &Check) -> Done {
     let _log = telemetry::start_for_command(Clock::system());
     let file = configuration::find(&arguments.file)?;
     let checked = match portcullis_config::load(&file, &configuration::environment()) {
-        Ok(mut config) => block_on(start(&config))?.map(|warnings| {
+        Ok(mut config) => block_on(start(&config))?.map(|(warnings, registry)| {
             config.warnings.extend(warnings);
-            config
+            let register = redirects(&config, &registry);
+            (config, register)
         }),
         Err(problems) => Err(problems),
     };
@@ -29,10 +30,10 @@ pub(super) fn run(arguments: &Check) -> Done {
     match checked {
         Err(problems) if arguments.json && !problems.is_empty() => Ok(ExitCode::from(1)),
         Err(problems) => Err(configuration::tell(&problems)),
-        Ok(config) => {
+        Ok((config, register)) => {
             if !arguments.json {
                 configuration::warn(&config.warnings);
-                summary(&config);
+                summary(&config, &register);
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: &Check) -> Done {
 
 /// The warnings of certificates; or what is wrong with them, what a strategy finds wrong with its settings; one that cannot start for another
 /// reason fails the check too, though `serve` would run without it.
-async fn start(config: &Config) -> Result<Vec<Problem>, Vec<Problem>> {
+async fn start(config: &Config) -> Result<(Vec<Problem>, Registry), Vec<Problem>> {
     let tls = Tls::load(config, &Clock::system())?;
     let host = Host {
         random: Random::system().shared(),
@@ -55,10 +56,22 @@ async fn start(config: &Config) -> Result<Vec<Problem>, Vec<Problem>> {
         Some(Problem { place: config.file.display().to_string(), message, help: None, excerpt: None })
     });
     let failed: Vec<_> = failed.collect();
-    if failed.is_empty() { Ok(tls.warnings) } else { Err(failed) }
+    if failed.is_empty() { Ok((tls.warnings, registry)) } else { Err(failed) }
 }
 
-fn summary(config: &Config) {
+/// Where providers send people back to: the strategy's id and the URL to register there.
+fn redirects(config: &Config, registry: &Registry) -> Vec<(String, String)> {
+    let origin = &config.server.public_url.origin;
+    let own = registry.list().iter().filter(|one| one.operations().notice);
+    own.map(|one| {
+        let id = one.id().to_owned();
+        let url = format!("{origin}{}/{id}/callback", config.endpoints.login);
+        (id, url)
+    })
+    .collect()
+}
+
+fn summary(config: &Config, register: &[(String, String)]) {
     let list = |items: Vec<String>| safe(&items.join(", "));
     let listen = config.server.listen.iter().map(ToString::to_string).collect();
     let strategies = config.strategies.iter().map(|s| format!("{} ({})", s.id, s.kind)).collect();
@@ -69,21 +82,31 @@ fn summary(config: &Config) {
     result(&format!("  upstreams   {}", list(upstreams)));
     result(&format!("  routes      {}", config.routes.len()));
     result(&format!("  store       {}", config.store.path.display()));
+    for (id, url) in register {
+        result(&format!("  register    {} as the redirect URL of {id}", safe(url)));
+    }
 }
 
-fn as_json(file: &Path, checked: &Result<Config, Vec<Problem>>) -> serde_json::Value {
+type Checked = Result<(Config, Vec<(String, String)>), Vec<Problem>>;
+
+fn as_json(file: &Path, checked: &Checked) -> serde_json::Value {
     let list = |problems: &[Problem]| -> Vec<_> {
         let one = |p: &Problem| json!({"place": p.place, "message": p.message, "help": p.help});
         problems.iter().map(one).collect()
     };
     let (problems, warnings) = match checked {
-        Ok(config) => (Vec::new(), list(&config.warnings)),
+        Ok((config, _)) => (Vec::new(), list(&config.warnings)),
         Err(problems) => (list(problems), Vec::new()),
     };
+    let register: serde_json::Map<_, _> = checked
+        .iter()
+        .flat_map(|(_, register)| register.iter().map(|(id, url)| (id.clone(), url.as_str().into())))
+        .collect();
     json!({
         "ok": checked.is_ok(),
         "file": file.display().to_string(),
         "problems": problems,
         "warnings": warnings,
+        "redirect_urls": register,
     })
 }

@@ -4,6 +4,7 @@
 use crate::random::Random;
 use portcullis_plugin_api::{Host, Object, Operations, Started, Strategy, start};
 use portcullis_strategy_local::Local;
+use portcullis_strategy_oauth::OAuth;
 use std::pin::Pin;
 
 /// A strategy that is on its way.
@@ -24,7 +25,7 @@ impl Kind {
     }
 }
 
-pub(super) const KINDS: &[Kind] = &[Kind::of::<Local>()];
+pub(super) const KINDS: &[Kind] = &[Kind::of::<Local>(), Kind::of::<OAuth>()];
 
 /// The names of the kinds that are linked in.
 pub fn kinds() -> impl Iterator<Item = &'static str> {

@@ -1,0 +1,109 @@
+//! Looking again at somebody who signed in: the provider's no ends the session, its
+//! silence does not, for a while.
+
+use crate::{
+    Endpoints, OAuth,
+    exchange::Tokens,
+    kept::{self, State},
+    possession::Possession,
+    resume::Proven,
+    trouble::{self, Stop},
+};
+use portcullis_openid::{Claims, Jws, Trouble};
+use portcullis_plugin_api::{Answer, Authenticated, Call, Outcome, Refresh, StrategyError};
+use serde_json::Value;
+
+impl OAuth {
+    pub(crate) async fn look_again(&self, call: &Call, request: Refresh) -> Answer<Outcome> {
+        let state: State = kept::read(&request.state)
+            .ok_or_else(|| StrategyError::Failed("a state of another version".into()))?;
+        let looked = async {
+            let endpoints = self.endpoints().await?;
+            self.fresh(&endpoints, &request, state.clone()).await
+        };
+        match looked.await {
+            Ok(authenticated) if authenticated.subject == request.subject => {
+                Ok(Outcome::Authenticated(Box::new(authenticated)))
+            }
+            Ok(_) => Err(StrategyError::ProviderInvalid("a refresh is answered with another person".into())),
+            // The token is no good any more: signed out there, disabled, used twice.
+            Err(Stop::Denied(code)) if ["invalid_grant", "invalid_token"].contains(&code.as_str()) => {
+                Ok(trouble::refused(code))
+            }
+            // Anything else is about us, not about the person.
+            Err(Stop::Denied(code)) => {
+                self.patience(call, &state, Trouble::Unreachable(format!("a refresh is answered {code}")))
+            }
+            Err(Stop::Trouble(Trouble::Unreachable(why))) => {
+                self.patience(call, &state, Trouble::Unreachable(why))
+            }
+            Err(stop) => stop.answer(),
+        }
+    }
+
+    /// An error, which keeps the session, until the provider has been silent for too long.
+    fn patience(&self, call: &Call, state: &State, trouble: Trouble) -> Answer<Outcome> {
+        let grace = u64::try_from(self.settings.refresh_grace.as_millis()).unwrap_or(u64::MAX);
+        let interval =
+            self.settings.refresh.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        if self.now() > state.seen.saturating_add(grace).saturating_add(interval) {
+            tracing::warn!(strategy = %call.strategy, %trouble, "the provider has been silent for longer than refresh_grace");
+            return Ok(trouble::refused("temporarily_unavailable".into()));
+        }
+        Err(trouble::error(trouble))
+    }
+
+    async fn fresh(
+        &self,
+        endpoints: &Endpoints,
+        request: &Refresh,
+        state: State,
+    ) -> Result<Authenticated, Stop> {
+        let possession = state.key.as_ref().and_then(Possession::of);
+        let tokens = match (&state.refresh, &state.access) {
+            (Some(refresh), _) => {
+                let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.reveal())];
+                self.tokens(&endpoints.token, &form, possession.as_ref()).await?
+            }
+            (None, Some(access)) => {
+                Tokens { access: access.clone(), id: None, refresh: None, lifetime: None, bound: false }
+            }
+            (None, None) => return Err(Stop::Denied("invalid_grant".into())),
+        };
+        let proven = self.still(&tokens, &state).await?;
+        if self.provider.is_some()
+            && proven.claims.get("sub").and_then(Value::as_str) != Some(request.subject.as_str())
+        {
+            return Err(Trouble::Invalid("a refresh is answered with another person".into()).into());
+        }
+        self.authenticated_as(endpoints, tokens, possession, proven, Some(state)).await
+    }
+
+    /// What is proven now: by a new ID token, or else by the old one, of which the times
+    /// have passed (OpenID Connect Core §12.2).
+    async fn still(&self, tokens: &Tokens, state: &State) -> Result<Proven, Stop> {
+        if self.provider.is_none() {
+            return Ok(Proven { issuer: self.realm(), claims: Claims::new(), session: None });
+        }
+        let old = state.id_token.as_ref().and_then(|token| Jws::parse(token.reveal()).ok()?.unproven());
+        let text = |claims: &Claims, name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        let Some(old) = old else {
+            return match tokens.id {
+                Some(_) => self.by_id_token(tokens, None).await,
+                None => Err(Trouble::Invalid("it gave no `id_token`".into()).into()),
+            };
+        };
+        // It was verified before it was kept, and was sealed meanwhile.
+        let session = text(&old, "sid");
+        let issuer = text(&old, "iss").unwrap_or_else(|| self.realm());
+        if tokens.id.is_none() {
+            return Ok(Proven { issuer, session, claims: old });
+        }
+        let mut new = self.by_id_token(tokens, None).await?;
+        if new.issuer != issuer || text(&new.claims, "sub") != text(&old, "sub") {
+            return Err(Trouble::Invalid("a refreshed ID token is about somebody else".into()).into());
+        }
+        new.session = new.session.or(session);
+        Ok(new)
+    }
+}
