@@ -196,6 +196,7 @@ impl Ready {
         let admin = admin.map(|door| door.open(standing.clone())).transpose();
         let admin =
             admin.map_err(|error| Failed::Start(format!("cannot open the admin listener: {error}")))?;
+        tokio::spawn(crate::login::look_again::run(control.clone()));
         let in_force = InForce { config, asked, generation: 1, plane, keeper, control };
         Ok(Gateway { in_force, addresses, feed, workers, standing, admin, signals, draining })
     }

@@ -102,9 +102,12 @@ async fn operate(ask: &Ask<'_>) -> Result<Reply, Problem> {
         problem.allow = Some(operation.allow());
         return Err(problem);
     }
-    // Callbacks are proven by their own means.
-    if let Operation::Callback(id) = operation {
-        return login::callback::answer(ask, &strategy(ask, id)?).await;
+    // What providers send is proven by its own means.
+    match operation {
+        Operation::Callback(id) => return login::callback::answer(ask, &strategy(ask, id)?).await,
+        Operation::BackChannel(id) => return login::notice::back_channel(ask, &strategy(ask, id)?).await,
+        Operation::FrontChannel(id) => return login::notice::front_channel(ask, &strategy(ask, id)?).await,
+        _ => {}
     }
     let safe = method == Method::GET;
     if !safe && !ask.is_own() {
@@ -115,7 +118,9 @@ async fn operate(ask: &Ask<'_>) -> Result<Reply, Problem> {
         (Operation::Login, true) => login::submit(ask, &strategy(ask, default_id(ask)?)?).await,
         (Operation::LoginAt(id), false) => login::page::one(ask, &strategy(ask, id)?).await,
         (Operation::LoginAt(id), true) => login::submit(ask, &strategy(ask, id)?).await,
-        (Operation::Callback(_), _) => Err(Code::NotFound.into()),
+        (Operation::Callback(_) | Operation::BackChannel(_) | Operation::FrontChannel(_), _) => {
+            Err(Code::NotFound.into())
+        }
         (Operation::Logout, _) => login::logout::end(ask).await,
         (Operation::Current, _) => accounts::current::show(ask).await,
         (Operation::Refresh, _) if method == Method::DELETE => login::refresh::end(ask).await,

@@ -13,6 +13,10 @@ pub(super) enum Operation<'a> {
     LoginAt(&'a str),
     /// `{login}/:strategy/callback`
     Callback(&'a str),
+    /// `{login}/:strategy/backchannel-logout`
+    BackChannel(&'a str),
+    /// `{login}/:strategy/frontchannel-logout`
+    FrontChannel(&'a str),
     /// `{logout}`
     Logout,
     /// `{auth}/current`
@@ -40,8 +44,10 @@ impl Operation<'_> {
             Self::Login | Self::LoginAt(_) | Self::Callback(_) | Self::Logout => &[Method::GET, Method::POST],
             Self::Refresh => &[Method::POST, Method::DELETE],
             Self::SessionAt(_) => &[Method::DELETE],
-            Self::SessionEnd(_) | Self::TokenCheck => &[Method::POST],
-            Self::Sessions | Self::Current | Self::Strategies | Self::Jwks => &[Method::GET],
+            Self::SessionEnd(_) | Self::TokenCheck | Self::BackChannel(_) => &[Method::POST],
+            Self::FrontChannel(_) | Self::Sessions | Self::Current | Self::Strategies | Self::Jwks => {
+                &[Method::GET]
+            }
         }
     }
 
@@ -94,6 +100,8 @@ fn at(rest: &str) -> Option<Operation<'_>> {
     match rest.split_once('/') {
         None => Some(Operation::LoginAt(rest)),
         Some((id, "callback")) => Some(Operation::Callback(id)),
+        Some((id, "backchannel-logout")) => Some(Operation::BackChannel(id)),
+        Some((id, "frontchannel-logout")) => Some(Operation::FrontChannel(id)),
         Some(_) => None,
     }
 }

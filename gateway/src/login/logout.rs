@@ -1,13 +1,14 @@
 //! `{logout}`: ends this session, or all of the account's. Done twice it is done once.
 
-use super::{refresh, return_to, who::store_failed};
+use super::{decide::call, external::STATE, refresh, return_to, who::store_failed};
 use crate::{
     control::{Ask, Reply, presented, reply},
     problem::Problem,
-    sessions::{Found, LiveSession, hash_cookie},
+    sessions::{ExternalRecord, Found, LiveSession, hash_cookie},
     telemetry::Audit,
 };
 use http::{Method, header::COOKIE};
+use portcullis_plugin_api::Subject;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -23,22 +24,62 @@ pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
         ));
     }
     let presented = presented(ask).await?;
+    let mut provider = None;
     for session in presented.sessions() {
+        let known = external(ask, session).await?;
         end_one(ask, session, global).await?;
+        provider = provider.or(at_provider(ask, session, known).await);
     }
     end_expired(ask).await?;
-    let answer = if ask.is_navigation() {
+    let answer = if let (Some(url), true) = (&provider, ask.is_navigation()) {
+        reply::see_other(url)
+    } else if ask.is_navigation() {
         let endpoints = &ask.control.config.endpoints;
         match asked_path(ask) {
             Some(path) => reply::see_other(return_to::path(Some(&path), endpoints)),
             None => reply::see_other(&endpoints.login),
         }
     } else {
-        reply::json(&json!({ "success": true }))
+        let mut answer = json!({ "success": true });
+        if let Some(url) = provider {
+            answer["redirect"] = url.into();
+        }
+        reply::json(&answer)
     };
     let same_site = ask.control.config.session.same_site;
     let answer = reply::with_cookie(answer, &ask.cookies.clear_session(same_site));
     Ok(reply::with_cookie(answer, &ask.cookies.clear_refresh()))
+}
+
+/// What the session's login left, while it can still be asked for.
+async fn external(ask: &Ask<'_>, session: &LiveSession) -> Result<Option<ExternalRecord>, Problem> {
+    let strategy = ask.control.registry.get(session.strategy());
+    if !strategy.is_some_and(|strategy| strategy.operations().logout) {
+        return Ok(None);
+    }
+    ask.control.store.external_of(session.sid()).await.map_err(|e| store_failed(&e))
+}
+
+/// Where the browser has to go to be signed out at the provider too. The session here has
+/// ended already: a provider that does not answer keeps nobody signed in.
+async fn at_provider(ask: &Ask<'_>, session: &LiveSession, known: Option<ExternalRecord>) -> Option<String> {
+    let (known, control) = (known?, ask.control);
+    let strategy = control.registry.get(session.strategy())?;
+    let state = control.store.sealer().ok()?.open(STATE, &known.state).ok()?;
+    let endpoints = &control.config.endpoints;
+    let asked = asked_path(ask);
+    let path = asked.as_deref().map_or(&*endpoints.login, |path| return_to::path(Some(path), endpoints));
+    let request = portcullis_plugin_api::Logout {
+        subject: Subject::new(known.subject)?,
+        state: state.to_vec(),
+        return_url: format!("{}{path}", control.config.server.public_url.origin),
+    };
+    let answer = strategy.logout(call(ask, &strategy), request).await.ok()?;
+    let leads_out = |url: &String| {
+        (url.starts_with("https://") || url.starts_with("http://"))
+            && url.bytes().all(|b| b.is_ascii_graphic())
+    };
+    answer.redirect.filter(leads_out)
 }
 
 /// What the cookies name although they open nothing any more: a session cookie that was

@@ -7,7 +7,8 @@
 //! `kept.rs` a login between its steps · `further.rs` the next step by a form ·
 //! `callback.rs` the next step by a provider · `open.rs` the session · `answer.rs` what the
 //! client is told · `page.rs` the same for browsers · `return_to.rs` where a login leads ·
-//! `logout.rs` · `refresh.rs` a new token for a session that goes on.
+//! `logout.rs` · `notice.rs` an end that a provider asks for · `look_again.rs` whether
+//! somebody may still be here · `refresh.rs` a new token for a session that goes on.
 
 mod admit;
 pub(crate) mod answer;
@@ -20,6 +21,8 @@ mod external;
 mod further;
 mod kept;
 pub(crate) mod logout;
+pub(crate) mod look_again;
+pub(crate) mod notice;
 pub(crate) mod open;
 pub(crate) mod page;
 pub(crate) mod refresh;
@@ -198,3 +201,5 @@ mod tests;
 mod external_tests;
 #[cfg(test)]
 mod flow_tests;
+#[cfg(test)]
+mod life_tests;

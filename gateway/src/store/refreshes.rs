@@ -11,6 +11,7 @@ use crate::{
     sessions::{Account, ExternalRecord},
 };
 use rusqlite::{Row, params};
+use std::net::IpAddr;
 use uuid::Uuid;
 
 /// A session whose strategy is to be asked again.
@@ -24,30 +25,46 @@ pub struct DueRefresh {
     pub strategy: String,
     /// What the strategy last gave, sealed.
     pub external: ExternalRecord,
+    /// Where the person signed in.
+    pub address: IpAddr,
     /// Since when asking has failed.
     pub failing_since: Option<UnixMillis>,
 }
 
 impl Store {
+    /// Whether any session is due: cheap to ask.
+    pub async fn has_due_refresh(&self, now: UnixMillis) -> Stored<bool> {
+        self.read(move |db| {
+            db.prepare_cached("SELECT EXISTS (SELECT 1 FROM external_sessions WHERE refresh_at <= ?1)")?
+                .query_row([millis(now)], |row| row.get(0))
+        })
+        .await
+    }
+
     /// Takes sessions whose strategy is due to be asked again, and puts their next time off
-    /// by `lease`: of many gateways one asks. Sessions that idled since `idle_since` are
-    /// over and stay as they are.
+    /// by `lease`: of many gateways one asks. Sessions that were not used since `idle_since`
+    /// (without and with a refresh family) are over and stay as they are.
     pub async fn take_due_refreshes(
         &self,
         now: UnixMillis,
         lease: UnixMillis,
-        idle_since: UnixMillis,
+        idle_since: [UnixMillis; 2],
         most: usize,
     ) -> Stored<Vec<DueRefresh>> {
         self.write(move |db| {
             let due: Vec<DueRefresh> = db
                 .prepare_cached(&format!(
-                    "SELECT {COLUMNS}, e.sid, e.strategy, e.failing_since, s.account FROM {JOINED} JOIN sessions \
-                     AS s ON s.sid = e.sid WHERE e.refresh_at <= ?1 AND s.last_used > ?2 AND s.expires > ?1 \
+                    "SELECT {COLUMNS}, e.sid, e.strategy, e.failing_since, s.account, s.address FROM {JOINED} JOIN sessions \
+                     AS s ON s.sid = e.sid WHERE e.refresh_at <= ?1 AND s.last_used > iif(s.family, ?4, ?2) AND s.expires > ?1 \
                      ORDER BY e.refresh_at LIMIT ?3"
                 ))?
                 .query_map(
-                    params![millis(now), millis(idle_since), i64::try_from(most).unwrap_or(i64::MAX)],
+                    params![
+                        millis(now),
+                        millis(idle_since[0]),
+                        i64::try_from(most).unwrap_or(i64::MAX),
+                        millis(idle_since[1])
+                    ],
                     due,
                 )?
                 .collect::<rusqlite::Result<_>>()?;
@@ -158,5 +175,6 @@ fn due(row: &Row<'_>) -> rusqlite::Result<DueRefresh> {
             None => None,
         },
         account: column_uuid(row, 10)?,
+        address: row.get_ref(11)?.as_str()?.parse().map_err(|_| super::unreadable(11))?,
     })
 }
