@@ -8,6 +8,7 @@ use crate::{
     strategies,
     tree::Table,
 };
+use std::time::Duration;
 
 /// `[accounts]`
 #[derive(Clone, Debug)]
@@ -22,6 +23,14 @@ pub struct Accounts {
     pub link: Link,
     /// The roles of an account that is made without an operator.
     pub default_roles: Vec<String>,
+    /// Whether people may make accounts for themselves.
+    pub registration: bool,
+    /// Whether nobody signs in before the mailed link was used.
+    pub verify_email: bool,
+    /// Whether a registration says that a name or an address is taken.
+    pub reveal_taken: bool,
+    /// How long a mailed link to a new password is good.
+    pub recovery_lifetime: Duration,
 }
 
 /// How a first login by an external strategy comes to an account that exists already.
@@ -34,7 +43,17 @@ pub enum Link {
 }
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] = &["bare_names", "identifiers", "provision", "link", "default_roles"];
+pub(crate) const KEYS: &[&str] = &[
+    "registration",
+    "verify_email",
+    "reveal_taken",
+    "recovery_lifetime",
+    "bare_names",
+    "identifiers",
+    "provision",
+    "link",
+    "default_roles",
+];
 
 /// Fields of a login that mean something else.
 const RESERVED: &[&str] =
@@ -48,8 +67,31 @@ pub(crate) fn read(
     book: &mut Book<'_>,
 ) -> Accounts {
     let table = Section::open(root, "accounts", KEYS, book);
+    let flag = |key, default, book: &mut Book<'_>| {
+        table.field(key).and_then(|field| field.boolean(book)).unwrap_or(default)
+    };
+    let (verify_email, reveal_taken) = (flag("verify_email", false, book), flag("reveal_taken", true, book));
+    if let (true, None, Some(field)) = (verify_email, root.get("mail"), table.field("verify_email")) {
+        let help = "write [mail] with url and from";
+        book.refuse_with(field.at(), format!("{} needs [mail]: nobody could sign in", field.label()), help);
+    }
+    if let (false, false, Some(field)) = (reveal_taken, verify_email, table.field("reveal_taken")) {
+        let message = format!("{} = false needs verify_email = true", field.label());
+        let help = "without it a good registration is signed in at once, and any other shows";
+        book.refuse_with(field.at(), message, help);
+    }
     let usual = || ["username", "email", "login"].map(str::to_owned).to_vec();
     Accounts {
+        registration: table
+            .field("registration")
+            .and_then(|field| field.one_of(&[("closed", false), ("open", true)], book))
+            .unwrap_or(false),
+        verify_email,
+        reveal_taken,
+        recovery_lifetime: table
+            .field("recovery_lifetime")
+            .and_then(|field| field.duration(Duration::from_secs(1), book))
+            .unwrap_or(Duration::from_secs(15 * 60)),
         identifiers: table
             .field("identifiers")
             .and_then(|field| identifiers(field, book))

@@ -67,11 +67,16 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if (name.ends_with(".html") || name == "style.css") && folder.join(&name).is_file() {
+        if is_template(&name) && folder.join(&name).is_file() {
             names.push(name);
         }
     }
     Ok(names)
+}
+
+/// Pages, the style sheet, and the mails that are text.
+fn is_template(name: &str) -> bool {
+    name.ends_with(".html") || name == "style.css" || (name.starts_with("mail_") && name.ends_with(".txt"))
 }
 
 fn template(folder: &Path, name: String, at: &At, book: &mut Book<'_>) -> Option<Template> {

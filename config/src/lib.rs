@@ -26,6 +26,7 @@ mod load;
 mod lockout;
 mod log;
 mod login;
+mod mail;
 mod names;
 mod nearest;
 mod network;
@@ -67,6 +68,7 @@ pub use load::{find, load, parse};
 pub use lockout::Lockout;
 pub use log::{Level, Log, LogFormat};
 pub use login::Login;
+pub use mail::{Mail, MailRoute, MailSecurity, Smtp};
 pub use policy::{Policy, Rules};
 pub use problem::Problem;
 pub use routes::{AssertionMode, Route, RoutePath};
@@ -105,6 +107,8 @@ pub struct Config {
     pub token: Token,
     /// `[accounts]`
     pub accounts: Accounts,
+    /// `[mail]`
+    pub mail: Option<Mail>,
     /// `[lockout]`
     pub lockout: Lockout,
     /// `[strategies.ID]`, in the order of the file

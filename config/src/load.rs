@@ -3,7 +3,7 @@
 
 use crate::{
     Config, accounts, admin, assertion, endpoints, environment, identity_headers, include, limits, lockout,
-    log, login, nearest,
+    log, login, mail, nearest,
     problem::{At, Book, Problem},
     routes, server, session, store, strategies, token,
     tree::{self, Table, Value},
@@ -47,6 +47,7 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("session", session::KEYS),
     ("token", token::KEYS),
     ("accounts", accounts::KEYS),
+    ("mail", mail::KEYS),
     ("lockout", lockout::KEYS),
     ("assertion", assertion::KEYS),
     ("limits", limits::KEYS),
@@ -212,6 +213,7 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
         store: store::read(root, around, book),
         session: session::read(root, book),
         token: token::read(root, &server.public_url, around, book),
+        mail: mail::read(root, around, book),
         lockout: lockout::read(root, book),
         limits: limits::read(root, book),
         log: log::read(root, book),

@@ -40,6 +40,8 @@ const SHAPES: &[(&str, &str, Shape)] = &[
     ("", "include", Shape::TextOrTexts),
     ("server", "listen", Shape::TextOrTexts),
     ("store", "key", Shape::Secret),
+    ("accounts", "registration", Shape::Words(&["closed", "open"])),
+    ("mail", "url", Shape::Secret),
     ("session", "same_site", Shape::Words(&["lax", "strict"])),
     ("accounts", "link", Shape::Words(LINK)),
     ("strategies", "admit", Shape::Admit),
@@ -54,8 +56,12 @@ const SHAPES: &[(&str, &str, Shape)] = &[
 ];
 
 /// Keys without which a table is refused, and which therefore have no default.
-const REQUIRED: &[(&str, &[&str])] =
-    &[("strategies", &["kind"]), ("upstreams", &["urls"]), ("routes", &["path", "upstream"])];
+const REQUIRED: &[(&str, &[&str])] = &[
+    ("mail", &["url", "from"]),
+    ("strategies", &["kind"]),
+    ("upstreams", &["urls"]),
+    ("routes", &["path", "upstream"]),
+];
 
 /// What the example says of a key.
 struct Line {

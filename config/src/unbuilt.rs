@@ -1,17 +1,12 @@
 //! What the contract names and this version does not have yet: the one list that later
-//! issues shorten. Each entry is refused with one line, `[mail] is not built yet`. What
+//! issues shorten. Each entry is refused with one line, `[plugins] is not built yet`. What
 //! may not come in: names that the contract does not have.
 
 /// Whole tables, by their name at the root, as they are written in a file.
-const TABLES: &[(&str, &str)] = &[("mail", "[mail]"), ("plugins", "[plugins]"), ("aliases", "[[aliases]]")];
+const TABLES: &[(&str, &str)] = &[("plugins", "[plugins]"), ("aliases", "[[aliases]]")];
 
 /// Keys of tables that do exist. The root has no name; `policy` is the table of a route.
-const KEYS: &[(&str, &[&str])] = &[
-    ("admin", &["api"]),
-    ("token", &["trusted"]),
-    ("accounts", &["registration", "verify_email", "reveal_taken", "recovery_lifetime"]),
-    ("upstreams", &["http2"]),
-];
+const KEYS: &[(&str, &[&str])] = &[("admin", &["api"]), ("token", &["trusted"]), ("upstreams", &["http2"])];
 
 /// How a whole table that is not built yet is written, `[mail]`.
 pub(crate) fn table(name: &str) -> Option<&'static str> {

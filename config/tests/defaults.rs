@@ -48,6 +48,9 @@ fn seven_lines_are_enough_and_everything_else_has_the_default_of_the_contract() 
 
     assert_eq!(config.accounts.identifiers, ["username", "email", "login"]);
     assert_eq!(config.accounts.bare_names.as_deref(), Some("local"));
+    let accounts = &config.accounts;
+    assert!(!accounts.registration && !accounts.verify_email && accounts.reveal_taken);
+    assert_eq!((accounts.recovery_lifetime, config.mail.is_none()), (seconds(900), true));
 
     let lockout = &config.lockout;
     assert_eq!((lockout.failures, lockout.account_failures, lockout.per_address), (5, 100, 60));

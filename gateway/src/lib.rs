@@ -9,6 +9,7 @@
 //! | [`proxy`] | the data plane; read `pipeline.rs` first |
 //! | [`control`] | the control plane's endpoints: which path is which operation |
 //! | [`login`], [`accounts`] | signing in and out; what people do with their accounts |
+//! | [`mail`] | what is written to people, and how it leaves |
 //! | [`pages`] | everything a browser is shown |
 //! | [`sessions`], [`tokens`] | live sessions and accounts; access tokens, assertions, keys |
 //! | [`registry`] | strategies by kind, and the guard around every call |
@@ -27,6 +28,7 @@ pub mod control;
 #[cfg(test)]
 mod fuzz;
 pub mod login;
+pub mod mail;
 pub mod metrics;
 pub mod origin;
 pub mod pages;

@@ -206,6 +206,8 @@ fn names_of_a_live_scrape() -> BTreeMap<String, BTreeSet<String>> {
     let site = site();
     assert_eq!(site.send(&site.as_alice("/app")).status, 200);
     assert_eq!(site.send(&Request::get("/dead/x")).status, 502);
+    let link = serde_json::json!({ "token": "x", "password": "x" });
+    site.send(&Request::post("/auth/reset").json(&link)).expect(400, "invalid_token");
     let at = admin(&site.gateway);
     let scrape = until("the failure", || {
         Some(get(at, "/metrics")).filter(|scrape| scrape.contains("portcullis_upstream_failures_total{"))

@@ -71,6 +71,7 @@ fn file(table: &str, line: &str) -> String {
             with("[strategies.corp]", &["kind = \"oauth\"", "admit = \"anyone\""])
         }
         "strategies" => with("[strategies.local]", &["kind = \"local\""]),
+        "mail" => with("[mail]", &["url = \"file:x\"", "from = \"a@x.io\""]),
         "upstreams" => with("[upstreams.api]", &["urls = [\"http://127.0.0.1:3000\"]"]),
         "routes" => upstream.to_owned() + &with("[[routes]]", &["path = \"/*\"", "upstream = \"api\""]),
         "login" | "accounts" => format!("[strategies.local]\nkind = \"local\"\n[{table}]\n{line}\n"),
@@ -119,6 +120,7 @@ fn every_unknown_key_is_refused_by_the_schema_as_by_the_reader() {
         "zzz = 1",
         "[zzz]",
         "[mail]\nurl = \"file:x\"",
+        "[plugins.x]\npath = \"x\"",
         "routes = 1",
         "[upstreams.API]\nurls = [\"http://a\"]",
     ] {

@@ -15,6 +15,13 @@ use std::sync::Arc;
 /// `GET {auth}/sessions`
 pub(crate) async fn list(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let own = signed_in(ask).await?;
+    let live = live(ask, &own).await?;
+    let data: Vec<Value> = live.iter().map(|session| shown(session, session.sid == own.sid())).collect();
+    Ok(reply::list(ask, "sessions", "sid", data))
+}
+
+/// All live sessions of the account that this one belongs to.
+pub(super) async fn live(ask: &Ask<'_>, own: &LiveSession) -> Result<Vec<SessionRecord>, Problem> {
     let now = ask.control.clock.now();
     let idle = Idle::of(&ask.control.config);
     let all = ask.control.store.sessions_of(own.account().uuid).await.map_err(|e| stuck(&e))?;
@@ -22,8 +29,7 @@ pub(crate) async fn list(ask: &Ask<'_>) -> Result<Reply, Problem> {
         let idle = if session.family { idle.family } else { idle.session };
         now < session.expires && now.since(session.last_used) < idle
     });
-    let data: Vec<Value> = live.map(|session| shown(&session, session.sid == own.sid())).collect();
-    Ok(reply::list(ask, "sessions", "sid", data))
+    Ok(live.collect())
 }
 
 /// `DELETE {auth}/sessions/:sid`

@@ -1,6 +1,6 @@
 //! An account as its owner is told of it.
 
-use crate::{clock::UnixMillis, sessions::Account};
+use crate::{clock::UnixMillis, login::body::Body, sessions::Account};
 use serde_json::{Value, json};
 
 /// The `authenticated` member of the superset answer.
@@ -26,6 +26,24 @@ pub(crate) fn resource(account: &Account, token: Option<(&str, UnixMillis)>) -> 
         attributes["access_token_expiry"] = expires.seconds().into();
     }
     json!({ "data": { "type": "users", "id": account.uuid.to_string(), "attributes": attributes } })
+}
+
+/// The members of the superset that tell of a token.
+pub(crate) fn add_token(answer: &mut Value, token: &str, expires: UnixMillis, now: UnixMillis) {
+    answer["token"] = token.into();
+    answer["token_type"] = "Bearer".into();
+    answer["expires_in"] = expires.seconds().saturating_sub(now.seconds()).into();
+    answer["expires_at"] = expires.seconds().into();
+}
+
+/// What was typed into a field, to be shown again.
+pub(super) fn typed<'b>(body: &'b Body, name: &str) -> Option<&'b str> {
+    body.fields.get(name).and_then(Value::as_str)
+}
+
+/// A time for people.
+pub(super) fn minute(time: UnixMillis) -> String {
+    format!("{} UTC", rfc3339(time)[..16].replace('T', " "))
 }
 
 /// RFC 3339 in UTC with milliseconds.

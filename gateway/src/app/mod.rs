@@ -21,6 +21,7 @@ use crate::{
     admin::{Door, Open, Standing},
     clock::Clock,
     control::{self, Control},
+    mail,
     metrics::{Metrics, Sources},
     pages::Pages,
     proxy::{
@@ -171,7 +172,9 @@ impl Ready {
             clock: clock.clone(),
             random: random.clone(),
             metrics: metrics.clone(),
+            outbox: Arc::default(),
         }));
+        mail::start(control.clone());
         let addresses = listeners.addresses().to_vec();
         let plane = Plane {
             snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, &tls))),

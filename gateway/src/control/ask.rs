@@ -103,6 +103,17 @@ impl<'a> Ask<'a> {
         problem.response(page, &self.request.request_id)
     }
 
+    /// A page that says what went wrong, with the status and the fields that a machine gets.
+    pub fn page_of(&self, problem: &Problem, html: String) -> Reply {
+        let mut answer = super::reply::page(&self.control.pages, problem.code.status(), html);
+        for (name, value) in problem.fields() {
+            if let Ok(value) = http::HeaderValue::from_str(&value) {
+                answer.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        }
+        answer
+    }
+
     /// Writes a line of the audit trail about this request.
     pub fn audit(&self, line: Audit<'_>) {
         audit(&Audit {

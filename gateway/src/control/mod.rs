@@ -18,6 +18,7 @@ use crate::{
     accounts,
     clock::Clock,
     login,
+    mail::Outbox,
     metrics::Metrics,
     pages::Pages,
     problem::{Code, Problem},
@@ -59,6 +60,8 @@ pub struct Control {
     pub random: Random,
     /// Where logins are counted.
     pub metrics: Arc<Metrics>,
+    /// Letters on their way.
+    pub outbox: Arc<Outbox>,
 }
 
 /// Answers every request to an endpoint, each by what holds when it comes: a reload
@@ -129,6 +132,23 @@ async fn operate(ask: &Ask<'_>) -> Result<Reply, Problem> {
         (Operation::SessionAt(sid), _) => accounts::sessions::end(ask, sid).await,
         (Operation::SessionEnd(sid), _) => accounts::sessions::end_by_form(ask, sid).await,
         (Operation::TokenCheck, _) => accounts::token_check::check(ask).await,
+        (Operation::Register, false) => accounts::register::show(ask),
+        (Operation::Register, true) => accounts::register::submit(ask).await,
+        (Operation::Recovery, false) => accounts::recovery::show(ask),
+        (Operation::Recovery, true) => accounts::recovery::submit(ask).await,
+        (Operation::Reset, false) => accounts::reset::show(ask),
+        (Operation::Reset, true) => accounts::reset::submit(ask).await,
+        (Operation::VerifyEmail, false) => accounts::verify_email::show(ask),
+        (Operation::VerifyEmail, true) => accounts::verify_email::submit(ask).await,
+        (Operation::Me, false) => accounts::me::show(ask).await,
+        (Operation::Me, true) => accounts::me::submit(ask).await,
+        (Operation::Password, _) => accounts::password::submit(ask).await,
+        (Operation::Credentials, _) => accounts::credentials::list(ask).await,
+        (Operation::Credential(id), _) => accounts::credentials::delete(ask, id).await,
+        (Operation::CredentialRemove(id), _) => accounts::credentials::submit(ask, id).await,
+        (Operation::ChangePassword, _) => {
+            Ok(reply::see_other(&format!("{}/me", ask.control.config.endpoints.auth)))
+        }
         (Operation::Strategies, _) => Ok(accounts::strategies::list(ask)),
         (Operation::Jwks, _) => Ok(reply::jwks(ask.control.tokens.jwks())),
     }

@@ -31,6 +31,26 @@ pub(super) enum Operation<'a> {
     SessionEnd(&'a str),
     /// `{auth}/token/check`
     TokenCheck,
+    /// `{auth}/register`
+    Register,
+    /// `{auth}/recovery`
+    Recovery,
+    /// `{auth}/reset`
+    Reset,
+    /// `{auth}/verify-email`
+    VerifyEmail,
+    /// `{auth}/me`
+    Me,
+    /// `{auth}/password`
+    Password,
+    /// `{auth}/credentials`
+    Credentials,
+    /// `{auth}/credentials/:strategy`
+    Credential(&'a str),
+    /// `{auth}/credentials/:strategy/remove`
+    CredentialRemove(&'a str),
+    /// `/.well-known/change-password`
+    ChangePassword,
     /// `{auth}/strategies`
     Strategies,
     /// `{auth}/jwks.json`, `/.well-known/jwks.json`
@@ -48,6 +68,12 @@ impl Operation<'_> {
             Self::FrontChannel(_) | Self::Sessions | Self::Current | Self::Strategies | Self::Jwks => {
                 &[Method::GET]
             }
+            Self::Register | Self::Recovery | Self::Reset | Self::VerifyEmail => &[Method::GET, Method::POST],
+            Self::Me => &[Method::GET, Method::PATCH, Method::POST],
+            Self::Password => &[Method::PATCH, Method::POST],
+            Self::Credential(_) => &[Method::DELETE],
+            Self::CredentialRemove(_) => &[Method::POST],
+            Self::Credentials | Self::ChangePassword => &[Method::GET],
         }
     }
 
@@ -75,7 +101,25 @@ pub(super) fn find<'a>(path: &'a str, endpoints: &Endpoints) -> Option<Operation
     if path == "/.well-known/jwks.json" {
         return Some(Operation::Jwks);
     }
-    match below(path, &endpoints.auth)? {
+    if path == "/.well-known/change-password" {
+        return Some(Operation::ChangePassword);
+    }
+    let rest = below(path, &endpoints.auth)?;
+    if let Some(rest) = rest.strip_prefix("/credentials/") {
+        return match rest.split_once('/') {
+            None if !rest.is_empty() => Some(Operation::Credential(rest)),
+            Some((id, "remove")) if !id.is_empty() => Some(Operation::CredentialRemove(id)),
+            _ => None,
+        };
+    }
+    match rest {
+        "/register" => Some(Operation::Register),
+        "/recovery" => Some(Operation::Recovery),
+        "/reset" => Some(Operation::Reset),
+        "/verify-email" => Some(Operation::VerifyEmail),
+        "/me" => Some(Operation::Me),
+        "/password" => Some(Operation::Password),
+        "/credentials" => Some(Operation::Credentials),
         "/current" => Some(Operation::Current),
         "/refresh" => Some(Operation::Refresh),
         "/strategies" => Some(Operation::Strategies),
@@ -139,6 +183,9 @@ mod tests {
             "/api/auth/check",
             "/api/auth/sessions/s-1/x",
             "/api/auth/token",
+            "/api/auth/credentials/",
+            "/api/auth/credentials/local/x",
+            "/api/auth/credentials//remove",
             "/api/auth/current/",
             "/api/auth/login/local/callback/x",
             "/api/auth/login/local/callbacks",

@@ -78,6 +78,7 @@ impl Gateway {
             clock,
             random,
             metrics: Arc::default(),
+            outbox: Arc::default(),
         });
         Self { handler: handler(Arc::new(ArcSwap::new(control.clone()))), control }
     }

@@ -18,6 +18,7 @@ pub mod body;
 pub(crate) mod callback;
 mod decide;
 mod external;
+pub(crate) mod fresh;
 mod further;
 mod kept;
 pub(crate) mod logout;
@@ -27,8 +28,9 @@ pub(crate) mod open;
 pub(crate) mod page;
 pub(crate) mod refresh;
 pub mod return_to;
-mod throttle;
-mod who;
+pub(crate) mod throttle;
+mod unverified;
+pub(crate) mod who;
 
 use crate::{
     control::{Ask, Reply},

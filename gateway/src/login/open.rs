@@ -1,6 +1,6 @@
 //! A session out of an admitted login: in the store first, then in the live table.
 
-use super::{admit::Admitted, asked::Asked, refresh, who::store_failed};
+use super::{admit::Admitted, asked::Asked, refresh, unverified, who::store_failed};
 use crate::{
     clock::UnixMillis,
     control::{Ask, presented_cookie},
@@ -55,6 +55,7 @@ pub(super) async fn session(
     admitted: &Admitted,
     asked: &Asked,
 ) -> Result<Option<Opened>, Problem> {
+    unverified::check(ask, admitted.account(), admitted.strategy()).await?;
     let secret = current_secret(ask, admitted).await?;
     let wanted = Wanted {
         account: admitted.account(),

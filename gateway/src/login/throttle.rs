@@ -11,7 +11,7 @@ use crate::{
 
 /// Counts one failure in advance, or says no. The answers are the same for names that
 /// nobody has.
-pub(super) async fn count(ask: &Ask<'_>, strategy: &str, named: &Named) -> Result<Reservation, Problem> {
+pub(crate) async fn count(ask: &Ask<'_>, strategy: &str, named: &Named) -> Result<Reservation, Problem> {
     let lockout = &ask.control.config.lockout;
     let limits = LockoutLimits {
         failures: lockout.failures,
@@ -43,14 +43,14 @@ pub(super) async fn count(ask: &Ask<'_>, strategy: &str, named: &Named) -> Resul
 
 /// It was no failure: the login was not decided. Should the store not hear of it, one
 /// failure too many is counted, which is the safe side.
-pub(super) async fn give_back(ask: &Ask<'_>, reservation: Reservation) {
+pub(crate) async fn give_back(ask: &Ask<'_>, reservation: Reservation) {
     if let Err(error) = ask.control.store.give_back(reservation).await {
         tracing::warn!(error = %error.0, "an undecided login stays counted as a failure");
     }
 }
 
 /// It was a success: the pair starts again at zero.
-pub(super) async fn clear(ask: &Ask<'_>, reservation: Reservation) {
+pub(crate) async fn clear(ask: &Ask<'_>, reservation: Reservation) {
     if let Err(error) = ask.control.store.clear(reservation).await {
         tracing::warn!(error = %error.0, "a good login stays counted as a failure");
     }

@@ -12,7 +12,7 @@ use portcullis_plugin_api::{StoredCredential, Subject};
 use uuid::Uuid;
 
 /// Who was named, known or not.
-pub(super) struct Named {
+pub(crate) struct Named {
     /// What failures are counted on: the account's name, whichever identifier was used.
     pub(super) key: String,
     account: Option<Account>,
@@ -26,6 +26,11 @@ pub(super) struct Handed {
 }
 
 impl Named {
+    /// Somebody who is signed in.
+    pub(crate) fn of(account: &Account) -> Self {
+        Self { key: account.name.clone(), account: Some(account.clone()) }
+    }
+
     /// The name, if somebody has it. A name that nobody has may be a password typed into
     /// the wrong field, and is not for a log.
     pub(super) fn account_name(&self) -> Option<&str> {
@@ -87,7 +92,7 @@ pub(super) async fn credential(
     Ok(Some(Handed { account, subject, secret }))
 }
 
-pub(super) fn store_failed(error: &StoreError) -> Problem {
+pub(crate) fn store_failed(error: &StoreError) -> Problem {
     tracing::error!(error = %error.0, "the store did not answer a login");
     Code::StoreUnavailable.into()
 }

@@ -34,6 +34,8 @@ pub struct Metrics {
     /// By strategy and result. Logins are rare beside requests.
     logins: Mutex<BTreeMap<(String, &'static str), u64>>,
     limits: Arc<Refusals>,
+    /// What people did with their accounts, by operation and result.
+    accounts: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
 }
@@ -54,6 +56,11 @@ impl Metrics {
     /// A login at this strategy came to this: `success`, `next`, or a code of a refusal.
     pub fn login(&self, strategy: &str, result: &'static str) {
         *lock(&self.logins).entry((strategy.to_owned(), result)).or_default() += 1;
+    }
+
+    /// Somebody registered, changed a password, …: `success`, or a code of a refusal.
+    pub fn account(&self, operation: &'static str, result: &'static str) {
+        *lock(&self.accounts).entry((operation, result)).or_default() += 1;
     }
 
     /// The configuration was read again: taken, or refused and the old one kept.

@@ -35,6 +35,7 @@ impl Metrics {
         self.upstreams(&mut text);
         self.logins(&mut text);
         self.refusals(&mut text);
+        self.accounts(&mut text);
         strategies(registry, &mut text);
         text.family("portcullis_connections", "gauge", "Open client connections.");
         text.sample("portcullis_connections", &[], sources.connections.open());
@@ -42,6 +43,10 @@ impl Metrics {
         if let Ok(Ok(sessions)) = counted {
             text.family("portcullis_sessions", "gauge", "Sessions that are not past their end.");
             text.sample("portcullis_sessions", &[], sessions);
+        }
+        if let Ok(Ok(waiting)) = tokio::time::timeout(PATIENCE, sources.store.count_mails()).await {
+            text.family("portcullis_mails_waiting", "gauge", "Mails that wait to be sent.");
+            text.sample("portcullis_mails_waiting", &[], waiting);
         }
         text.family("portcullis_store_errors", "counter", "Questions that the store did not answer.");
         text.sample("portcullis_store_errors_total", &[], sources.store.errors());
@@ -120,6 +125,14 @@ impl Metrics {
         for limit in Limit::ALL {
             let labels = [("limit", limit.name())];
             text.sample("portcullis_limit_refusals_total", &labels, self.limits.of(*limit));
+        }
+    }
+
+    fn accounts(&self, text: &mut Text) {
+        let help = "Registrations, resets, changes of passwords and the like, and what they came to.";
+        text.family("portcullis_accounts", "counter", help);
+        for ((operation, result), count) in lock(&self.accounts).iter() {
+            text.sample("portcullis_accounts_total", &[("operation", operation), ("result", result)], count);
         }
     }
 }

@@ -2,10 +2,16 @@
 //! server, without scripts and without anything from a third party.
 //!
 //! `templates/` the built-in pages and their one style sheet · `templates.rs` those that
-//! are in use · `trial.rs` shows an operator's faults before anybody meets them.
+//! are in use · `forms.rs` what people do with their accounts · `letters.rs` mail, made
+//! alike · `trial.rs` shows an operator's faults before anybody meets them.
 
+mod forms;
+mod letters;
 mod templates;
 mod trial;
+
+pub use forms::{Credential, Device, FormView, Input, ProfileView};
+pub use letters::Written;
 
 use crate::problem::{Code, Problem};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -32,6 +38,9 @@ pub struct Pages {
     title: String,
     logo: Option<String>,
     endpoints: Endpoints,
+    origin: String,
+    registration: bool,
+    mail: bool,
 }
 
 /// What the login page shows.
@@ -86,6 +95,9 @@ impl Pages {
             title: login.title.clone(),
             logo: login.logo.as_ref().map(data_url),
             endpoints: config.endpoints.clone(),
+            origin: config.server.public_url.origin.clone(),
+            registration: config.accounts.registration,
+            mail: config.mail.is_some(),
         };
         let problems = pages.trial();
         if problems.is_empty() { Ok(pages) } else { Err(problems) }
@@ -114,6 +126,8 @@ impl Pages {
             fields,
             others,
             return_to => view.return_to,
+            register_url => self.registration.then(|| format!("{}/register", self.endpoints.auth)),
+            recovery_url => self.mail.then(|| format!("{}/recovery", self.endpoints.auth)),
             error => view.error,
             request_id => view.request_id,
         }

@@ -14,6 +14,24 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("moved_on.html", include_str!("templates/moved_on.html")),
     ("problem.html", include_str!("templates/problem.html")),
     ("sign_out.html", include_str!("templates/sign_out.html")),
+    ("mail_layout.html", include_str!("templates/mail_layout.html")),
+    ("mail_reset.txt", include_str!("templates/mail_reset.txt")),
+    ("mail_reset.html", include_str!("templates/mail_reset.html")),
+    ("mail_elsewhere.txt", include_str!("templates/mail_elsewhere.txt")),
+    ("mail_elsewhere.html", include_str!("templates/mail_elsewhere.html")),
+    ("mail_verify.txt", include_str!("templates/mail_verify.txt")),
+    ("mail_verify.html", include_str!("templates/mail_verify.html")),
+    ("mail_changing.txt", include_str!("templates/mail_changing.txt")),
+    ("mail_changing.html", include_str!("templates/mail_changing.html")),
+    ("mail_taken.txt", include_str!("templates/mail_taken.txt")),
+    ("mail_taken.html", include_str!("templates/mail_taken.html")),
+    ("one_form.html", include_str!("templates/one_form.html")),
+    ("register.html", include_str!("templates/register.html")),
+    ("recovery.html", include_str!("templates/recovery.html")),
+    ("reset.html", include_str!("templates/reset.html")),
+    ("verify_email.html", include_str!("templates/verify_email.html")),
+    ("done.html", include_str!("templates/done.html")),
+    ("profile.html", include_str!("templates/profile.html")),
     (STYLE, include_str!("templates/style.css")),
 ];
 
@@ -104,14 +122,15 @@ fn cause(error: &Error) -> &Error {
     cause
 }
 
-/// Every value is text, whatever the file is called, unless it is our own style sheet.
-/// Paths keep their slashes, so that a page's source reads as it works.
-fn escaped(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+/// Every value is text, unless it is our own style sheet; in a mail that is text alone
+/// nothing means anything else. Paths keep their slashes, so that a page's source reads
+/// as it works.
+fn escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     if value.is_undefined() || value.is_none() {
         return Ok(());
     }
     let text = value.to_string();
-    if value.is_safe() {
+    if value.is_safe() || state.name().ends_with(".txt") {
         return Ok(out.write_str(&text)?);
     }
     for c in text.chars() {

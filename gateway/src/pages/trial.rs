@@ -11,14 +11,17 @@ impl Pages {
     /// What is wrong with the templates, each fault once.
     pub(super) fn trial(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        let mut note = |problem| {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        };
         for (name, page) in self.samples() {
             if let Err(error) = self.templates.render(name, &self.context(page)) {
-                let problem = self.templates.problem(name, &error);
-                if !problems.contains(&problem) {
-                    problems.push(problem);
-                }
+                note(self.templates.problem(name, &error));
             }
         }
+        self.try_letters().into_iter().for_each(note);
         problems
     }
 
@@ -53,6 +56,7 @@ impl Pages {
         for global in [false, true] {
             samples.push(("sign_out.html", self.sign_out_context(global, None)));
         }
+        samples.extend(self.form_samples());
         samples.push(("layout.html", context! { heading => "" }));
         samples
     }

@@ -131,6 +131,46 @@ impl Store {
     }
 }
 
+/// The account as it is in this transaction.
+pub(super) fn one(db: &Connection, uuid: Uuid) -> rusqlite::Result<Option<Account>> {
+    db.prepare_cached(&format!("SELECT {COLUMNS} FROM accounts AS a WHERE a.uuid = ?1"))?
+        .query_row([uuid.to_string()], |row| account(row, 0))
+        .optional()
+}
+
+/// Whether a name or an address is that of another account.
+pub(super) fn taken_by_another(db: &Connection, text: &str, but_of: Uuid) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM identifiers WHERE text = ?1 AND account <> ?2)")?
+        .query_row([text, &but_of.to_string()], |row| row.get(0))
+}
+
+/// Puts another address in the place of the account's. What is its name stays its name.
+pub(super) fn replace_address(db: &Connection, account: &Account, address: &str) -> rusqlite::Result<()> {
+    let uuid = account.uuid.to_string();
+    if let Some(old) = account.email.as_deref().filter(|old| *old != account.name) {
+        db.prepare_cached("DELETE FROM identifiers WHERE text = ?1 AND account = ?2")?
+            .execute([old, &uuid])?;
+    }
+    db.prepare_cached("INSERT INTO identifiers (text, account) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute([address, &uuid])?;
+    db.prepare_cached("UPDATE accounts SET email = ?2 WHERE uuid = ?1")?.execute([&uuid, address])?;
+    Ok(())
+}
+
+/// Sets columns of an account and raises its version. `what` is a constant of ours.
+pub(super) fn changed(
+    db: &Connection,
+    uuid: Uuid,
+    what: &'static str,
+    now: UnixMillis,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(&format!(
+        "UPDATE accounts SET {what}, updated = ?2, version = version + 1 WHERE uuid = ?1"
+    ))?
+    .execute(params![uuid.to_string(), millis(now)])?;
+    Ok(())
+}
+
 pub(super) fn taken(db: &Connection, text: &str) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT EXISTS (SELECT 1 FROM identifiers WHERE text = ?1)")?
         .query_row([text], |row| row.get(0))

@@ -81,6 +81,24 @@ impl Store {
     }
 }
 
+/// The secret of this account for this strategy instance.
+pub(super) fn secret(db: &Connection, account: Uuid, strategy: &str) -> rusqlite::Result<Option<String>> {
+    let found: Option<Option<String>> = db
+        .prepare_cached(
+            "SELECT secret FROM credentials WHERE account = ?1 AND strategy = ?2 ORDER BY created LIMIT 1",
+        )?
+        .query_row([&account.to_string(), strategy], |row| row.get(0))
+        .optional()?;
+    Ok(found.flatten())
+}
+
+/// Somebody has signed in with it.
+pub(super) fn used(db: &Connection, account: Uuid, strategy: &str, now: UnixMillis) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE credentials SET last_used = ?3 WHERE account = ?1 AND strategy = ?2")?
+        .execute(params![account.to_string(), strategy, millis(now)])?;
+    Ok(())
+}
+
 pub(super) fn insert(
     db: &Connection,
     account: Uuid,

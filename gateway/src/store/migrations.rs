@@ -13,6 +13,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("migrations/0003_refresh.sql"),
     include_str!("migrations/0004_networks.sql"),
     include_str!("migrations/0005_external.sql"),
+    include_str!("migrations/0006_accounts.sql"),
 ];
 
 /// Marks the file as ours (`PRAGMA application_id`): "PCLS".

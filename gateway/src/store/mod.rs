@@ -19,8 +19,11 @@ mod key;
 mod keys;
 mod lock;
 mod lockout;
+mod mailed;
+mod mails;
 mod migrations;
 mod open;
+mod profile;
 mod refreshes;
 mod sessions;
 mod thread;
@@ -30,7 +33,10 @@ pub use external::{ExternalLogin, ExternalOutcome, Linked};
 pub use families::{NewFamily, Presented, Rotation, Successor, Terms};
 pub use flows::{IN_ALL, NewFlow, PER_NETWORK, TakenFlow};
 pub use keys::{KeyState, StoredKey};
+pub use mailed::{MailedToken, NewToken, Proof, Purpose, hash_token};
+pub use mails::{NewMail, QueuedMail};
 pub use open::{OpenError, OpenMode, StoreOptions};
+pub use profile::{OwnCredential, ProfileChange, Removal};
 pub use refreshes::DueRefresh;
 
 use crate::{
@@ -196,6 +202,8 @@ struct Inner {
     path: PathBuf,
     sealer: OnceLock<Sealer>,
     lockout_key: lockout::Key,
+    /// Questions that were put: what equal work is proven by.
+    asked: AtomicU64,
     /// Questions that were not answered.
     errors: AtomicU64,
     _lock: Option<lock::Lock>,
@@ -243,6 +251,7 @@ impl Store {
     }
 
     fn counted<T>(&self, answer: Stored<T>) -> Stored<T> {
+        self.inner.asked.fetch_add(1, Ordering::Relaxed);
         if answer.is_err() {
             self.inner.errors.fetch_add(1, Ordering::Relaxed);
         }
@@ -252,6 +261,11 @@ impl Store {
     /// How many questions were not answered since the start.
     pub fn errors(&self) -> u64 {
         self.inner.errors.load(Ordering::Relaxed)
+    }
+
+    /// How many questions were put since the start.
+    pub fn asked(&self) -> u64 {
+        self.inner.asked.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> UnixMillis {

@@ -144,6 +144,7 @@ fn start(
             path,
             sealer,
             lockout_key,
+            asked: Default::default(),
             errors: Default::default(),
             _lock: lock,
             #[cfg(test)]

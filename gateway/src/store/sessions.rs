@@ -56,6 +56,8 @@ impl Store {
                 }
                 if let Some(known) = &session.external {
                     external::insert(db, &session.sid, session.account, &session.strategy, known)?;
+                } else {
+                    super::credentials::used(db, session.account, &session.strategy, session.created)?;
                 }
             }
             Ok(admitted)
@@ -147,6 +149,7 @@ impl Store {
                 db.prepare_cached("DELETE FROM sessions WHERE expires <= ?1")?.execute([millis(now)])?;
             events::prune(db, now)?;
             super::lockout::prune(db, now)?;
+            super::mailed::prune(db, now)?;
             Ok(gone)
         })
         .await
@@ -197,6 +200,21 @@ pub(super) fn end_all(db: &Connection, account: Uuid, now: UnixMillis) -> rusqli
     let ended =
         db.prepare_cached("DELETE FROM sessions WHERE account = ?1")?.execute([account.to_string()])?;
     tell(db, &Change::SessionsEnded(account), now)?;
+    Ok(ended)
+}
+
+/// Ends the sessions of an account that this strategy instance opened.
+pub(super) fn end_by_strategy(
+    db: &Connection,
+    account: Uuid,
+    strategy: &str,
+    now: UnixMillis,
+) -> rusqlite::Result<Vec<String>> {
+    let ended: Vec<String> = db
+        .prepare_cached("DELETE FROM sessions WHERE account = ?1 AND strategy = ?2 RETURNING sid")?
+        .query_map([&account.to_string(), strategy], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    ended.iter().try_for_each(|sid| tell(db, &Change::SessionEnded(sid.clone()), now))?;
     Ok(ended)
 }
 
