@@ -1,7 +1,7 @@
 //! Every parser of our own under bytes that nobody would write: a small corpus, mutated at
 //! random and mixed, with what must hold of any input beside each target. A moment of it is
-//! an ordinary test; `tests/fuzz [SECONDS]` gives each target as long as it is told. What is
-//! found is a line of hexadecimal that goes into the corpus.
+//! an ordinary test on the stable toolchain; `PORTCULLIS_FUZZ_SECONDS` gives each target as
+//! long as it says. What is found is a line of hexadecimal that goes into the corpus.
 //!
 //! `mutate.rs` one input out of others · `targets.rs` the parsers and what must hold.
 //! What may not come in: sockets, files, the wall clock.
