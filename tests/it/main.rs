@@ -26,6 +26,7 @@ mod http2_rules;
 mod identity_headers;
 mod json;
 mod keys;
+mod ldap;
 mod limits;
 mod login;
 mod logs;

@@ -3,6 +3,7 @@
 
 use crate::random::Random;
 use portcullis_plugin_api::{Host, Object, Operations, Started, Strategy, start};
+use portcullis_strategy_ldap::Ldap;
 use portcullis_strategy_local::Local;
 use portcullis_strategy_oauth::OAuth;
 use std::pin::Pin;
@@ -25,7 +26,7 @@ impl Kind {
     }
 }
 
-pub(super) const KINDS: &[Kind] = &[Kind::of::<Local>(), Kind::of::<OAuth>()];
+pub(super) const KINDS: &[Kind] = &[Kind::of::<Local>(), Kind::of::<OAuth>(), Kind::of::<Ldap>()];
 
 /// The names of the kinds that are linked in.
 pub fn kinds() -> impl Iterator<Item = &'static str> {

@@ -267,6 +267,7 @@ async fn failures_far_apart_or_with_decisions_between_set_nothing_aside() {
 fn least(kind: &str) -> &'static str {
     match kind {
         "oauth" => "admit = \"anyone\"\nprovider = \"google\"\nclient_id = \"x\"\nclient_secret = \"y\"",
+        "ldap" => "url = \"ldaps://x\"\nbase = \"dc=x\"\nuser_dn = \"uid={username},dc=x\"",
         _ => "",
     }
 }

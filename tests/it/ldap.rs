@@ -1,0 +1,231 @@
+//! Logins that a directory judges, through the front door: contract sections 1 and 3,
+//! kind `ldap`; group L of the attack tables, W-01, R-25 to R-27 where the gateway shows.
+//! What the strategy does with servers is proved in `strategies/ldap/tests`.
+
+use portcullis_tests::{
+    Gateway, Request, Response, Upstream,
+    directory::{Directory, SERVICE, free_port},
+    site::PASSWORD,
+};
+use serde_json::{Value, json};
+
+/// A gateway whose `corp` is a directory, beside `local`.
+struct Corp {
+    gateway: Gateway,
+    upstream: Upstream,
+}
+
+impl Corp {
+    /// `more` are lines of `[strategies.corp]`.
+    #[track_caller]
+    fn before(directory: &Directory, url: &str, more: &str) -> Self {
+        let upstream = Upstream::start();
+        let gateway = Gateway::start(&format!(
+            r#"
+[server]
+listen = "127.0.0.1:0"
+
+[strategies.local]
+kind = "local"
+
+[strategies.corp]
+kind = "ldap"
+title = "Example Corp"
+preset = "openldap"
+url = "{url}"
+bind_dn = "{}"
+bind_password = "{}"
+base = "dc=example,dc=org"
+tls = {{ ca = "{}" }}
+{more}
+
+[upstreams.api]
+urls = ["{}"]
+
+[[routes]]
+path = "/*"
+upstream = "api"
+
+[[routes]]
+path = "/operators/*"
+upstream = "api"
+policy = {{ roles = ["operator"] }}
+"#,
+            SERVICE.0,
+            SERVICE.1,
+            directory.file("ca.pem"),
+            upstream.url(),
+        ));
+        Self { gateway, upstream }
+    }
+
+    #[track_caller]
+    fn try_login(&self, name: &str, password: &str) -> Response {
+        let body = json!({ "username": name, "password": password });
+        self.gateway.send(&Request::post("/login/corp").json(&body))
+    }
+
+    /// The session's cookie.
+    #[track_caller]
+    fn login(&self, name: &str) -> (String, Value) {
+        let answer = self.try_login(name, &format!("{name}-pass")).expect(200, "");
+        (format!("portcullis={}", answer.cookie("portcullis").unwrap()), answer.json())
+    }
+
+    #[track_caller]
+    fn get(&self, target: &str, cookie: &str) -> Response {
+        self.gateway.send(&Request::get(target).cookie(cookie))
+    }
+}
+
+/// A problem without what differs on each request.
+fn same(response: &Response) -> Value {
+    let mut body = response.json();
+    body.as_object_mut().unwrap().remove("request_id");
+    body
+}
+
+const ROLES: &str = r#"roles = { "ops" = "operator", "cn=unix,ou=groups,dc=example,dc=org" = "unix" }"#;
+
+#[test]
+fn a_person_of_the_directory_signs_in_with_their_roles_and_address() {
+    let Some(directory) = Directory::shared() else { return };
+    let corp = Corp::before(directory, &directory.url(), ROLES);
+    let (cookie, body) = corp.login("alice");
+    let who = &body["authenticated"];
+    assert_eq!(who["name"], "alice@corp");
+    assert_eq!(who["email"], "alice@example.org");
+    let mut roles: Vec<_> = who["roles"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
+    roles.sort_unstable();
+    assert_eq!(roles, ["operator", "unix"], "by the name of one group and by the DN of another");
+    corp.get("/operators/", &cookie).expect(200, "");
+    let seen = corp.upstream.last();
+    assert_eq!(seen.header("Remote-User"), Some("alice@corp"));
+    assert_eq!(seen.header("Remote-Name"), Some("Alice Example"));
+    assert_eq!(seen.header("Remote-Email"), Some("alice@example.org"));
+
+    let (cookie, body) = corp.login("bob");
+    assert_eq!(body["authenticated"]["roles"], json!([]), "no other group gives a role");
+    corp.get("/", &cookie).expect(200, "");
+    corp.get("/operators/", &cookie).expect(403, "forbidden");
+}
+
+/// Rows L-01 to L-05, W-01: one answer for everybody who is not let in.
+#[test]
+fn nobody_learns_who_is_in_the_directory() {
+    let Some(directory) = Directory::shared() else { return };
+    let corp = Corp::before(directory, &directory.url(), "[lockout]\nfailures = 1000\nper_address = 1000");
+    let wrong = corp.try_login("alice", "wrong-pass").expect(401, "bad_credentials");
+    for (name, password) in [
+        ("nobody", "alice-pass"),
+        ("twin", "twin-pass"),
+        ("closed", "closed-pass"),
+        ("expired", "wrong-pass"),
+        ("*", "alice-pass"),
+        ("alice)(|(uid=*", "alice-pass"),
+        ("alice,ou=people", "alice-pass"),
+    ] {
+        let answer = corp.try_login(name, password).expect(401, "bad_credentials");
+        assert_eq!(same(&answer), same(&wrong), "{name}");
+    }
+    for body in [
+        json!({"username": "alice", "password": ""}),
+        json!({"username": "alice"}),
+        json!({"username": "alice", "password": null}),
+        json!({"username": "alice", "password": ["alice-pass"]}),
+        json!({"username": "alice", "password": "\0"}),
+        json!({"username": "", "password": "alice-pass"}),
+    ] {
+        corp.gateway.send(&Request::post("/login/corp").json(&body)).expect(400, "malformed");
+    }
+    // However the name is spelt, it is one account.
+    let (_, first) = corp.login("alice");
+    let again = corp.try_login("ALICE", "alice-pass").expect(200, "").json();
+    assert_eq!(again["authenticated"]["uuid"], first["authenticated"]["uuid"]);
+}
+
+/// Point 7 of the issue: could not decide is 503, and nobody's failure.
+#[test]
+fn a_directory_that_is_down_locks_nobody_out_and_ends_no_session() {
+    let Some(directory) = Directory::own() else { return };
+    let corp = Corp::before(&directory, &directory.url(), "timeout = \"1s\"");
+    corp.gateway.add_user("ann", PASSWORD, &["--strategy", "local"]);
+    let (cookie, _) = corp.login("alice");
+    directory.kill();
+    for _ in 0..8 {
+        let answer = corp.try_login("alice", "alice-pass").expect(503, "strategy_unavailable");
+        assert!(answer.header("Retry-After").is_some());
+    }
+    corp.get("/", &cookie).expect(200, "");
+    let body = json!({"username": "ann", "password": PASSWORD});
+    corp.gateway.send(&Request::post("/login/local").json(&body)).expect(200, "");
+    directory.start();
+    portcullis_tests::wait::within(
+        std::time::Duration::from_secs(40),
+        "the directory is asked again",
+        || {
+            let answer = corp.try_login("alice", "alice-pass");
+            (answer.status == 200).then_some(()).or_else(|| {
+                assert_eq!(answer.code(), "strategy_unavailable", "not locked");
+                None
+            })
+        },
+    );
+    let log = corp.gateway.output();
+    assert!(!log.contains("alice-pass") && !log.contains(SERVICE.1), "{log}");
+}
+
+#[test]
+fn failures_lock_a_person_of_the_directory_here_too() {
+    let Some(directory) = Directory::shared() else { return };
+    let corp = Corp::before(directory, &directory.url(), "");
+    for _ in 0..5 {
+        corp.try_login("bob", "wrong-pass").expect(401, "bad_credentials");
+    }
+    corp.try_login("bob", "bob-pass").expect(403, "locked");
+    corp.login("alice");
+}
+
+/// Point 5: exact words once the password was right, and a page where it can be changed.
+#[test]
+fn an_expired_password_is_changed_on_the_way_in() {
+    let Some(directory) = Directory::own() else { return };
+    let strict = Corp::before(&directory, &directory.url(), "");
+    let refused = strict.try_login("expired", "expired-pass").expect(403, "not_admitted");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("expired"), "{refused:?}");
+
+    let corp = Corp::before(&directory, &directory.url(), "password_change = true");
+    let next = corp.try_login("expired", "expired-pass").expect(200, "").json();
+    assert_eq!(next["success"], false);
+    let fields: Vec<_> = next["next"]["fields"].as_array().unwrap().iter().map(|f| &f["name"]).collect();
+    assert_eq!(fields, ["current", "next", "next_confirm"]);
+    assert!(next["next"]["message"].as_str().unwrap().contains("expired"));
+    let body = json!({
+        "state": next["next"]["state"], "current": "expired-pass", "next": "a new one 1",
+        "next_confirm": "a new one 1",
+    });
+    let cookie = corp.gateway.send(&Request::post("/login/corp").json(&body));
+    let done = cookie.expect(200, "").json();
+    assert_eq!(done["authenticated"]["name"], "expired@corp");
+    corp.try_login("expired", "a new one 1").expect(200, "");
+    corp.try_login("expired", "expired-pass").expect(401, "bad_credentials");
+    assert!(!corp.gateway.output().contains("a new one 1"));
+}
+
+#[test]
+fn check_names_what_is_wrong_with_the_settings_of_a_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!(
+        "[strategies.corp]\nkind = \"ldap\"\nurl = \"ldap://127.0.0.1:{}\"\nbsae = \"dc=x\"\n\
+         bind_dn = \"cn=svc\"\nbind_password = \"x\"\npool = 0\n\
+         [upstreams.api]\nurls = [\"http://127.0.0.1:3000\"]\n[[routes]]\npath = \"/*\"\nupstream = \"api\"\n",
+        free_port()
+    );
+    std::fs::write(folder.path().join("portcullis.toml"), file).unwrap();
+    let ended = portcullis_tests::program::run(folder.path(), &["check"], "").with_code(1);
+    for expected in
+        ["portcullis.toml:3:7", "start_tls = true", "portcullis.toml:4:8", "`base`", "portcullis.toml:7:8"]
+    {
+        assert!(ended.stderr.contains(expected), "{expected}: {}", ended.stderr);
+    }
+}
