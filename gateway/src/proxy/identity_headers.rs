@@ -211,6 +211,8 @@ fn encode(text: &str, in_list: bool) -> String {
 }
 
 #[cfg(test)]
+mod rendered;
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
