@@ -25,8 +25,9 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod control;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod login;
 pub mod mail;
 pub mod metrics;

@@ -3,63 +3,24 @@
 //! an ordinary test on the stable toolchain; `PORTCULLIS_FUZZ_SECONDS` gives each target as
 //! long as it says. What is found is a line of hexadecimal that goes into the corpus.
 //!
-//! `mutate.rs` one input out of others · `targets.rs` the parsers and what must hold.
+//! `moment.rs` the ordinary test · `mutate.rs` one input out of others · `targets.rs` the parsers and what must hold.
 //! What may not come in: sockets, files, the wall clock.
 
+#[cfg(test)]
+mod moment;
+#[cfg(test)]
 mod mutate;
 mod targets;
 
-use mutate::Mutator;
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::{Duration, Instant},
-};
-use targets::{TARGETS, Target};
+use targets::TARGETS;
 
-/// Inputs for each target in an ordinary run.
-const MOMENT: usize = 3_000;
-
-/// How long each target is run, and with which seed: by the environment, else a moment.
-fn asked() -> (Option<Duration>, u64) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    (number("PORTCULLIS_FUZZ_SECONDS").map(Duration::from_secs), number("PORTCULLIS_FUZZ_SEED").unwrap_or(1))
+/// The targets and the inputs that each begins with.
+pub fn targets() -> impl Iterator<Item = (&'static str, &'static [&'static [u8]])> {
+    TARGETS.iter().map(|target| (target.name, target.corpus))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn run(target: &Target) -> usize {
-    let (seconds, seed) = asked();
-    let mut mutator = Mutator::new(seed, target.corpus);
-    let start = Instant::now();
-    let mut count = 0;
-    while seconds.map_or(count < MOMENT, |limit| start.elapsed() < limit) {
-        let input = mutator.next(count);
-        let held = catch_unwind(AssertUnwindSafe(|| (target.check)(&input)));
-        assert!(held.is_ok(), "{}: input {count} of seed {seed} breaks it: {}", target.name, hex(&input));
-        count += 1;
-    }
-    count
-}
-
-#[test]
-fn every_parser_of_our_own_holds_under_any_bytes() {
-    for target in TARGETS {
-        let count = run(target);
-        println!("{}: {count} inputs", target.name);
-    }
-}
-
-#[test]
-fn the_corpus_is_understood_and_a_broken_rule_is_seen() {
-    for target in TARGETS {
-        for seed in target.corpus {
-            (target.check)(seed);
-        }
-    }
-    let broken = Target { name: "broken", corpus: &[b"ab"], check: |input| assert!(input.len() != 3) };
-    let found = catch_unwind(|| run(&broken)).expect_err("inputs of three bytes come up");
-    let said = found.downcast_ref::<String>().expect("it says which");
-    assert!(said.contains("breaks it: "), "{said}");
+/// One input for the target of this name: panics where something does not hold.
+pub fn check(name: &str, input: &[u8]) {
+    let target = TARGETS.iter().find(|target| target.name == name);
+    (target.expect("there is a target of this name").check)(input);
 }

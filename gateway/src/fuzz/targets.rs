@@ -20,7 +20,7 @@ use crate::{
     },
     sessions::{CookieNames, Found},
     tls::validity,
-    tokens::looks,
+    tokens::{self, looks},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use portcullis_config::Endpoints;
@@ -124,6 +124,16 @@ pub(super) const TARGETS: &[Target] = &[
             b"e30.eyJpc3MiOiJodHRwczovL2d3LnRlc3QiLCJpc3MiOiJ4In0.",
         ],
         check: looks_of_tokens,
+    },
+    Target {
+        name: "tokens and assertions",
+        corpus: &[
+            b"{\"typ\":\"at+jwt\",\"alg\":\"HS256\",\"kid\":\"access\"}\n{\"iss\":\"https://gw.test\",\"exp\":1.5e9,\"nbf\":-1}",
+            b"{\"typ\":\"application/portcullis-assertion+jwt\",\"alg\":\"HS256\",\"kid\":\"assertion\"}\n{\"exp\":1e300}",
+            b"{\"alg\":\"none\"}\n{}",
+            b"eyJhbGciOiJub25lIn0.e30.",
+        ],
+        check: tokens::fuzzing::token,
     },
     Target {
         name: "configuration",

@@ -158,9 +158,7 @@ impl<'a> Authority<'a> {
                 None => (text, None),
             }
         };
-        if port
-            .is_some_and(|p| p.is_empty() || p.len() > 5 || p.parse::<u16>().is_err() || p.starts_with('+'))
-        {
+        if port.is_some_and(|p| p.len() > 5 || p.starts_with('+') || p.parse::<u16>().is_err()) {
             return None;
         }
         let host = host.strip_suffix('.').unwrap_or(host);

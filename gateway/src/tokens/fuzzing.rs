@@ -1,4 +1,4 @@
-//! The reader of tokens, for `crate::fuzzing`: any text, and any header and payload under a
+//! The reader of tokens, for `crate::fuzz`: any text, and any header and payload under a
 //! signature that is good.
 
 use super::{

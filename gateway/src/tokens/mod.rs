@@ -8,6 +8,8 @@
 
 mod access;
 mod assertion;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod jwks;
 mod jwt;
 mod keeper;

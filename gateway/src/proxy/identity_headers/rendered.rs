@@ -76,11 +76,15 @@ fn a_name_of_any_length_is_covered_whole_and_by_nothing_shorter_or_longer() {
     for length in [1, 2, 62, 63, 64, 65, 66, 200] {
         let name = format!("y{}", "-".repeat(length - 1));
         let none = HeaderTable::new();
-        let protected = Protected::new([HeaderSet::new(&none)].iter(), std::slice::from_ref(&name), "X-Assertion");
+        let protected =
+            Protected::new([HeaderSet::new(&none)].iter(), std::slice::from_ref(&name), "X-Assertion");
         assert!(protected.covers(name.as_bytes()), "{length}");
         assert!(protected.covers(name.replace('-', "_").to_uppercase().as_bytes()), "{length}");
         assert!(!protected.covers(format!("{name}z").as_bytes()), "{length}");
-        assert!(!protected.covers(format!("y{}", &name[..length - 1]).replace('-', "z").as_bytes()) || length == 1);
+        assert!(
+            !protected.covers(format!("y{}", &name[..length - 1]).replace('-', "z").as_bytes())
+                || length == 1
+        );
     }
 }
 

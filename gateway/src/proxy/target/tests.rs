@@ -127,6 +127,66 @@ fn absolute_form_is_taken_apart_and_other_forms_are_refused() {
     }
 }
 
+#[test]
+fn a_path_that_is_its_own_normal_form_is_not_written_again() {
+    for raw in ["/", "/a", "/a/b.c", "/a;b/c", "/a=b,c~d", "/a/"] {
+        let path = normal_path(raw.as_bytes()).expect("valid");
+        assert!(matches!(path.text, Cow::Borrowed(text) if text == raw), "{raw}");
+    }
+    for (raw, written) in
+        [("/.a", "/.a"), ("/a/..b", "/a/..b"), ("/%61;b/..", "/"), ("/.;/", ""), ("/%41;b", "/A;b")]
+    {
+        let path = normal_path(raw.as_bytes()).map(|path| path.text.into_owned());
+        assert_eq!(path.unwrap_or_default(), written, "{raw}");
+    }
+}
+
+#[test]
+fn a_port_and_a_name_have_their_lengths() {
+    let long = |length: usize| {
+        format!("{}.{}", "a".repeat(60), "b.".repeat(100))[..length].trim_end_matches('.').to_owned()
+    };
+    for (host, fine) in [
+        ("a:1".to_owned(), true),
+        ("a:65535".into(), true),
+        ("a:65536".into(), false),
+        ("a:00080".into(), true),
+        ("a:000080".into(), false),
+        ("a:+8080".into(), false),
+        ("a:+80".into(), false),
+        ("a:".into(), false),
+        ("a".repeat(255), true),
+        ("a".repeat(256), false),
+        (long(200), true),
+    ] {
+        assert_eq!(Authority::parse(host.as_bytes()).is_some(), fine, "{host}");
+    }
+}
+
+#[test]
+fn host_and_port_are_put_together_again_in_one_spelling() {
+    for (raw, text) in
+        [("A.Test:80", "a.test:80"), ("a.test.", "a.test"), ("[::1]:8", "[::1]:8"), ("[::1]", "[::1]")]
+    {
+        let authority = Authority::parse(raw.as_bytes()).expect("valid");
+        assert_eq!(authority.to_text(), text);
+    }
+}
+
+#[test]
+fn a_loopback_name_is_one_of_few() {
+    for (host, own) in [
+        ("localhost", true),
+        ("a.localhost", true),
+        ("127.0.0.1", true),
+        ("[::1]", true),
+        ("a", false),
+        ("localhost.a", false),
+    ] {
+        assert_eq!(is_loopback_name(host), own, "{host}");
+    }
+}
+
 proptest! {
     #[test]
     fn normalisation_is_total_and_idempotent(raw in "/[a-zA-Z0-9./;%2eEfF5cC#?~\\\\ -]{0,40}") {
