@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     control::{Ask, Reply, reply},
+    login::page::leading_out,
     login::{
         body::{Body, Shape, malformed},
         fresh,
@@ -41,7 +42,9 @@ const NOT_HERE: &[&str] = &[
 pub(crate) async fn show(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let session = input::session(ask).await?;
     if ask.is_navigation() {
-        return Ok(reply::page(&ask.control.pages, 200, page(ask, &session, None).await?));
+        let html = page(ask, &session, None).await?;
+        // Its buttons may lead to a provider's logout.
+        return Ok(leading_out(ask, reply::page(&ask.control.pages, 200, html)));
     }
     Ok(reply::json(&told(ask, &session.account()).await?))
 }

@@ -90,6 +90,18 @@ pub(super) enum StrategyVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Try out, step by step, what a login needs; says what to do where something fails
+    Test {
+        /// The strategy
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Somebody to look up
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -3,7 +3,7 @@
 use super::{
     asked::Asked,
     body::Shape,
-    kept::{Link, Step, keep},
+    kept::{Step, keep},
     open::Opened,
     page, refresh,
 };
@@ -109,13 +109,21 @@ pub(super) async fn next_step(
         });
     }
     let (id, flow) = (strategy.id(), &form.flow);
-    let step = Step { strategy: id, state, flow, asked, form: Some(form), link: None };
+    let step = Step { strategy: id, state, flow, asked, form: Some(form) };
     let cookie = keep(ask, step).await?;
     let answer = match asked.browser {
         true => page::step(ask, strategy, form, state, None),
         false => next(form, Some(state)),
     };
     Ok(cookie.iter().fold(answer, |answer, cookie| reply::with_cookie(answer, cookie)))
+}
+
+/// A login was added to the account that is signed in; nobody is signed in by it.
+pub(super) fn linked(asked: &Asked, account: &Account) -> Reply {
+    match asked.browser {
+        true => reply::see_other(&asked.return_to),
+        false => reply::json(&json!({ "success": true, "authenticated": view::of(account) })),
+    }
 }
 
 /// Sends the browser to a provider, or tells the client where that is.
@@ -125,7 +133,6 @@ pub(super) async fn to_provider(
     asked: &Asked,
     state: &str,
     redirect: &Redirect,
-    link: Option<Link>,
 ) -> Result<Reply, Problem> {
     // Cookies belong to one host, and the provider sends people back to that of `public_url`.
     if !page::is_at_home(ask) {
@@ -141,7 +148,7 @@ pub(super) async fn to_provider(
         return Err(Code::StrategyUnavailable.into());
     }
     let flow = &redirect.flow;
-    let cookie = keep(ask, Step { strategy: strategy.id(), state, flow, asked, form: None, link }).await?;
+    let cookie = keep(ask, Step { strategy: strategy.id(), state, flow, asked, form: None }).await?;
     let mut answer = match asked.browser {
         true => reply::see_other(&redirect.url),
         false => reply::json(&json!({ "success": false, "redirect": redirect.url })),

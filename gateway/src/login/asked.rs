@@ -2,6 +2,7 @@
 
 use super::{
     body::{Body, Shape, malformed},
+    kept::Link,
     return_to,
 };
 use crate::{accounts::name::fold, control::Ask, problem::Problem, sessions::Transport};
@@ -32,6 +33,8 @@ pub(super) struct Asked {
     pub(super) lifetime: Duration,
     /// Where a browser goes afterwards; a safe path.
     pub(super) return_to: String,
+    /// The account that the login is to be added to, instead of signing in.
+    pub(super) link: Option<Link>,
 }
 
 impl Asked {
@@ -48,6 +51,7 @@ impl Asked {
             transport: Transport::Cookie,
             lifetime: config.token.lifetime,
             return_to: return_to::path(to.as_deref(), &config.endpoints).to_owned(),
+            link: None,
         }
     }
 
@@ -85,6 +89,7 @@ impl Asked {
                 body.text("return_to")?;
                 return_to(ask, body)
             },
+            link: None,
         })
     }
 }

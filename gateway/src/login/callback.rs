@@ -100,7 +100,7 @@ async fn resume(
         state: next.clone(),
     };
     let decided = match strategy.resume(call(ask, strategy), resume).await {
-        Ok(outcome) => decide::on(ask, strategy, None, outcome, "bad_credentials").await,
+        Ok(outcome) => decide::on(ask, strategy, None, outcome, "bad_credentials", asked.link.as_ref()).await,
         Err(error) => Err(undecided(error, &asked)),
     };
     finish(ask, strategy, &asked, None, &next, decided).await

@@ -6,15 +6,19 @@ use super::{
     asked::Asked,
     body::malformed,
     external,
+    kept::Link,
+    link,
     who::Handed,
 };
 use crate::{
     control::Ask,
     problem::{Code, Problem},
     registry::{CallError, Instance},
+    sessions::Account,
 };
 use http::header::{ACCEPT_LANGUAGE, USER_AGENT};
 use portcullis_plugin_api::{Authenticated, Call, Denial, Denied, Form, Outcome, Redirect};
+use std::sync::Arc;
 
 /// The most bytes of a header field that a strategy is told.
 const MOST: usize = 256;
@@ -26,6 +30,8 @@ pub(super) enum Decided {
     Admitted(Box<Admitted>),
     Form(Form),
     Redirect(Redirect),
+    /// Added to this account, which stays signed in as it was.
+    Linked(Arc<Account>),
     /// No, and not for a wrong name or password.
     Refused(Box<Refusal>),
     /// For the audit trail only.
@@ -51,19 +57,22 @@ impl Decided {
     }
 }
 
-/// Reads an outcome. `bad` is what the audit trail says of wrong credentials.
+/// Reads an outcome. `bad` is what the audit trail says of wrong credentials;
+/// `to` is the account that the login is to be added to.
 pub(super) async fn on(
     ask: &Ask<'_>,
     strategy: &Instance,
     handed: Option<Handed>,
     outcome: Outcome,
     bad: &'static str,
+    to: Option<&Link>,
 ) -> Result<Decided, Problem> {
-    match outcome {
-        Outcome::Authenticated(who) => authenticated(ask, strategy, handed, *who).await,
-        Outcome::Form(form) => Ok(Decided::Form(form)),
-        Outcome::Redirect(redirect) => Ok(Decided::Redirect(redirect)),
-        Outcome::Denied(Denied { reason, message }) => Ok(match reason {
+    match (outcome, to) {
+        (Outcome::Authenticated(who), Some(link)) => link::add(ask, strategy, link, *who).await,
+        (Outcome::Authenticated(who), None) => authenticated(ask, strategy, handed, *who).await,
+        (Outcome::Form(form), _) => Ok(Decided::Form(form)),
+        (Outcome::Redirect(redirect), _) => Ok(Decided::Redirect(redirect)),
+        (Outcome::Denied(Denied { reason, message }), _) => Ok(match reason {
             Denial::NotAdmitted => Decided::refused(Code::NotAdmitted, message, "not_admitted"),
             Denial::Locked => Decided::refused(Code::Locked, message, "locked_by_strategy"),
             Denial::ProviderRefused => Decided::refused(Code::ProviderRefused, message, "provider_refused"),

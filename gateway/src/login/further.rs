@@ -59,7 +59,9 @@ async fn decided(ask: &Ask<'_>, strategy: &Instance, kept: &Kept, asked: Asked) 
         state: next.clone(),
     };
     let decided = match strategy.resume(call(ask, strategy), resume).await {
-        Ok(outcome) => decide::on(ask, strategy, None, outcome, "bad_further_step").await,
+        Ok(outcome) => {
+            decide::on(ask, strategy, None, outcome, "bad_further_step", asked.link.as_ref()).await
+        }
         Err(error) => Err(undecided(error, &asked)),
     };
     finish(ask, strategy, &asked, tried, &next, decided).await

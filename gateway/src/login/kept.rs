@@ -40,7 +40,7 @@ pub(super) struct Kept {
     /// A form, to be shown again.
     form: Option<KeptForm>,
     /// The account and session that the login is to be linked to.
-    pub(super) link: Option<Link>,
+    link: Option<Link>,
 }
 
 /// Whom a login is to be linked to.
@@ -64,7 +64,6 @@ pub(super) struct Step<'a> {
     pub(super) flow: &'a [u8],
     pub(super) asked: &'a Asked,
     pub(super) form: Option<&'a Form>,
-    pub(super) link: Option<Link>,
 }
 
 impl Kept {
@@ -110,6 +109,7 @@ impl Kept {
             },
             lifetime: Duration::from_secs(self.lifetime),
             return_to: self.return_to.clone(),
+            link: self.link.clone(),
         }
     }
 }
@@ -145,7 +145,7 @@ pub(super) async fn keep(ask: &Ask<'_>, step: Step<'_>) -> Result<Option<String>
                 .map(|f| (f.name.clone(), f.kind.as_str().to_owned(), f.label.clone(), f.required))
                 .collect(),
         }),
-        link: step.link,
+        link: asked.link.clone(),
     };
     // A client that reads JSON keeps the state itself, and may keep no cookies.
     let bound = step.form.is_none() || asked.browser;

@@ -117,6 +117,12 @@ async fn a_logout_goes_on_to_the_provider() {
     let cookie = sign_in(&gateway, who(&json!({}))).await.cookie();
     let page = gateway.get("/logout").navigating().cookie(&cookie).send().await;
     assert_eq!((page.status, page.location()), (303, "https://idp.test/end"));
+    let asks = gateway.get("/logout").header("sec-fetch-site", "cross-site").send().await;
+    let policy = asks.field("content-security-policy");
+    assert!(
+        policy.contains("form-action 'self' https:"),
+        "browsers hold it against where the form ends: {policy}"
+    );
     let local = gateway.login("ann").await.cookie();
     assert_eq!(gateway.post("/logout").cookie(&local).send().await.json(), json!({"success": true}));
 }

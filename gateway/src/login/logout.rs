@@ -17,11 +17,8 @@ use std::sync::Arc;
 pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let global = ask.query("global").as_deref() == Some("true");
     if ask.method() == Method::GET && !ask.is_own() {
-        return Ok(reply::page(
-            &ask.control.pages,
-            200,
-            ask.control.pages.sign_out(global, asked_path(ask).as_deref()),
-        ));
+        let html = ask.control.pages.sign_out(global, asked_path(ask).as_deref());
+        return Ok(super::page::leading_out(ask, reply::page(&ask.control.pages, 200, html)));
     }
     let presented = presented(ask).await?;
     let mut provider = None;

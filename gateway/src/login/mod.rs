@@ -5,7 +5,7 @@
 //! that is meant · `throttle.rs` the count of failures · `decide.rs` what a strategy's
 //! answer comes to · `admit.rs`, `external.rs`, `believe.rs` what of it is believed ·
 //! `kept.rs` a login between its steps · `further.rs` the next step by a form ·
-//! `callback.rs` the next step by a provider · `open.rs` the session · `answer.rs` what the
+//! `callback.rs` the next step by a provider · `link.rs` a login added to an account · `open.rs` the session · `answer.rs` what the
 //! client is told · `page.rs` the same for browsers · `return_to.rs` where a login leads ·
 //! `logout.rs` · `notice.rs` an end that a provider asks for · `look_again.rs` whether
 //! somebody may still be here · `refresh.rs` a new token for a session that goes on.
@@ -21,6 +21,7 @@ mod external;
 pub(crate) mod fresh;
 mod further;
 mod kept;
+mod link;
 pub(crate) mod logout;
 pub(crate) mod look_again;
 pub(crate) mod notice;
@@ -75,7 +76,7 @@ async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply
     if !strategy.operations().credentials && Asked::read_any(ask, body)?.identifier.is_empty() {
         return without_name(ask, strategy, body).await;
     }
-    let asked = Asked::read(ask, body)?;
+    let asked = Asked { link: link_to(ask, strategy, body).await?, ..Asked::read(ask, body)? };
     let named = who::find(ask, strategy, &asked.identifier).await?;
     let reservation = throttle::count(ask, strategy.id(), &named).await?;
     let tried = Tried { named, reservation };
@@ -84,9 +85,17 @@ async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply
     finish(ask, strategy, &asked, Some(tried), &state, decided).await
 }
 
+/// The account that the login is to be added to, if that was asked for and may be.
+async fn link_to(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Option<kept::Link>, Problem> {
+    match link::is_asked(body) {
+        true => link::wanted(ask, strategy).await.map(Some),
+        false => Ok(None),
+    }
+}
+
 /// Nobody said who signs in: a provider will, or the form must be filled in.
 async fn without_name(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply, Problem> {
-    let asked = Asked::read_any(ask, body)?;
+    let asked = Asked { link: link_to(ask, strategy, body).await?, ..Asked::read_any(ask, body)? };
     let state = ask.control.random.opaque();
     let begin = Begin { state: state.clone(), resume_url: callback::url(ask, strategy), ..Begin::default() };
     match strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, &asked))? {
@@ -121,7 +130,7 @@ async fn decide(
     let outcome =
         strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, asked))?;
     let reason = named.reason(handed.is_some() || !strategy.operations().credentials);
-    decide::on(ask, strategy, handed, outcome, reason).await
+    decide::on(ask, strategy, handed, outcome, reason, asked.link.as_ref()).await
 }
 
 /// What was decided becomes an answer, and the count of failures what it must be.
@@ -163,9 +172,10 @@ async fn finish(
             }
             answer
         }
+        Ok(Decided::Linked(account)) => Ok(answer::linked(asked, &account)),
         Ok(Decided::Redirect(redirect)) => {
             ask.control.metrics.login(strategy.id(), "next");
-            answer::to_provider(ask, strategy, asked, state, &redirect, None).await
+            answer::to_provider(ask, strategy, asked, state, &redirect).await
         }
         Ok(Decided::BadCredentials(reason)) => {
             audit_failure(ask, strategy, named.as_ref(), reason);
@@ -205,3 +215,5 @@ mod external_tests;
 mod flow_tests;
 #[cfg(test)]
 mod life_tests;
+#[cfg(test)]
+mod link_tests;

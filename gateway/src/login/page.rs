@@ -6,7 +6,7 @@ use super::{
     body::{Body, malformed},
     callback,
     decide::call,
-    return_to,
+    link, return_to,
 };
 use crate::{
     accounts::strategies,
@@ -15,7 +15,7 @@ use crate::{
     problem::{Code, Problem},
     registry::{CallError, Instance},
 };
-use http::header::ACCEPT;
+use http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
 use http::{HeaderName, HeaderValue};
 use portcullis_plugin_api::{Begin, Form, Outcome};
 
@@ -43,11 +43,14 @@ pub(crate) async fn all(ask: &Ask<'_>) -> Result<Reply, Problem> {
 
 /// `GET {login}/:strategy`: its form as a page, or as `next` for machines.
 pub(crate) async fn one(ask: &Ask<'_>, strategy: &Instance) -> Result<Reply, Problem> {
+    if link::is_page(ask) {
+        return link::page(ask, strategy).await;
+    }
     let state = ask.control.random.opaque();
     // A client that reads JSON is told where to go; everybody else is sent there.
     let asked = Asked::by_link(ask, ask.is_navigation() || !takes_json(ask));
     match first(ask, strategy, &state).await? {
-        Outcome::Redirect(to) => answer::to_provider(ask, strategy, &asked, &state, &to, None).await,
+        Outcome::Redirect(to) => answer::to_provider(ask, strategy, &asked, &state, &to).await,
         Outcome::Form(form) if ask.is_navigation() => Ok(first_page(ask, strategy, &form, &asked)),
         Outcome::Form(form) => Ok(answer::next(&form, None)),
         _ => Err(Code::StrategyUnavailable.into()),
@@ -107,6 +110,20 @@ pub(super) async fn again(ask: &Ask<'_>, strategy: &Instance, body: &Body, probl
     with_fields(reply::page(&ask.control.pages, problem.code.status(), html), problem)
 }
 
+/// A page whose form leads to a provider in the end: browsers hold `form-action` against
+/// that, too. Where no strategy has a provider nothing changes.
+pub(crate) fn leading_out(ask: &Ask<'_>, mut answer: Reply) -> Reply {
+    if !ask.control.registry.list().iter().any(Instance::has_provider) {
+        return answer;
+    }
+    let policy = answer.headers().get(CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    let wider = policy.map(|policy| policy.replace("form-action 'self'", "form-action 'self' https: http:"));
+    if let Some(wider) = wider.and_then(|policy| HeaderValue::from_str(&policy).ok()) {
+        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, wider);
+    }
+    answer
+}
+
 fn with_fields(mut answer: Reply, problem: &Problem) -> Reply {
     for (name, value) in problem.fields() {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -122,7 +139,7 @@ fn asked_in_query(ask: &Ask<'_>) -> String {
 }
 
 /// What the form should be; none: the strategy has a provider instead.
-async fn first_form(ask: &Ask<'_>, strategy: &Instance) -> Result<Option<Form>, Problem> {
+pub(super) async fn first_form(ask: &Ask<'_>, strategy: &Instance) -> Result<Option<Form>, Problem> {
     match first(ask, strategy, &ask.control.random.opaque()).await? {
         Outcome::Form(form) => Ok(Some(form)),
         Outcome::Redirect(_) => Ok(None),

@@ -150,6 +150,16 @@ impl Pages {
         }
     }
 
+    /// Asks whether a way to sign in is to be added to the account.
+    pub fn link(&self, action: &str, title: &str, form: Option<&Form>, return_to: &str) -> String {
+        self.render("link.html", self.link_context(action, title, form, return_to))
+    }
+
+    fn link_context(&self, action: &str, title: &str, form: Option<&Form>, return_to: &str) -> Value {
+        let fields = form.map(|form| fields(form, "")).unwrap_or_default();
+        context! { heading => format!("Add {title}"), action, title, fields, return_to }
+    }
+
     /// The end of a login that another site began: it goes on by itself.
     pub fn moved_on(&self, path: &str) -> String {
         self.render("moved_on.html", self.moved_on_context(path))

@@ -11,6 +11,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("layout.html", include_str!("templates/layout.html")),
     ("login.html", include_str!("templates/login.html")),
     ("step.html", include_str!("templates/step.html")),
+    ("link.html", include_str!("templates/link.html")),
     ("moved_on.html", include_str!("templates/moved_on.html")),
     ("problem.html", include_str!("templates/problem.html")),
     ("sign_out.html", include_str!("templates/sign_out.html")),

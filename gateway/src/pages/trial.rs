@@ -49,6 +49,9 @@ impl Pages {
             let view = StepView { action, form: &form, state: "s", error, request_id: "0" };
             samples.push(("step.html", self.step_context(&view)));
         }
+        for form in [None, Some(&form)] {
+            samples.push(("link.html", self.link_context("/login/x", "X", form, "/")));
+        }
         samples.push(("moved_on.html", self.moved_on_context("/")));
         for code in [Code::LoginRequired, Code::Internal] {
             samples.push(("problem.html", self.problem_context(&code.into(), "0")));

@@ -1,0 +1,123 @@
+//! A login that is added to the account that is signed in. It never happens by itself: it is
+//! asked for from our own pages, soon after a login, and its callback needs that session
+//! still alive (contract section 5, the row of `{auth}/credentials`).
+
+use super::{
+    asked::Asked,
+    body::Body,
+    decide::Decided,
+    external::{Judged, judge},
+    kept::Link,
+    page,
+    who::store_failed,
+};
+use crate::{
+    control::{Ask, Reply, presented, reply},
+    problem::{Code, Problem},
+    registry::Instance,
+    sessions::{LiveSession, Lookup},
+    store::Linked,
+    telemetry::Audit,
+};
+use portcullis_plugin_api::{Authenticated, Form};
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+
+/// How long after a login its account may be changed without another one.
+const FRESH: Duration = Duration::from_secs(600);
+
+/// Whether a body asks for it.
+pub(super) fn is_asked(body: &Body) -> bool {
+    match body.fields.get("link") {
+        Some(Value::Bool(asked)) => *asked,
+        Some(Value::String(text)) => matches!(text.as_str(), "true" | "1" | "on"),
+        _ => false,
+    }
+}
+
+/// The session that a login may be linked to, or why there is none.
+pub(super) async fn wanted(ask: &Ask<'_>, strategy: &Instance) -> Result<Link, Problem> {
+    let session = presented(ask).await?.signed_in()?.ok_or(Code::Forbidden)?;
+    let account = session.account();
+    if strategy.operations().credentials {
+        return Err(
+            Problem::from(Code::Forbidden).detail("This way to sign in cannot be added to an account.")
+        );
+    }
+    if !is_fresh(ask, &session) {
+        return Err(Code::FreshLoginRequired.into());
+    }
+    if account.email.is_some() && !account.email_verified {
+        return Err(Code::EmailUnverified.into());
+    }
+    Ok(Link { account: account.uuid.to_string(), sid: session.sid().to_owned() })
+}
+
+fn is_fresh(ask: &Ask<'_>, session: &LiveSession) -> bool {
+    ask.control.clock.now().since(session.created()) < FRESH
+}
+
+/// `GET {login}/:strategy?link=1`: a link on somebody's page starts nothing; its button does.
+pub(super) async fn show(ask: &Ask<'_>, strategy: &Instance, form: Option<&Form>) -> Result<Reply, Problem> {
+    wanted(ask, strategy).await?;
+    let asked = Asked::by_link(ask, true);
+    let action = format!("{}/{}", ask.control.config.endpoints.login, strategy.id());
+    let html = ask.control.pages.link(&action, strategy.title(), form, &asked.return_to);
+    Ok(page::leading_out(ask, reply::page(&ask.control.pages, 200, html)))
+}
+
+/// Adds what the strategy vouches for to the account, if `admit` lets it in.
+pub(super) async fn add(
+    ask: &Ask<'_>,
+    strategy: &Instance,
+    link: &Link,
+    who: Authenticated,
+) -> Result<Decided, Problem> {
+    let Some(Judged { login, .. }) = judge(ask, strategy, who)? else {
+        return Ok(Decided::not_admitted("admit"));
+    };
+    let Some(session) = live(ask, link).await? else { return Err(Code::Forbidden.into()) };
+    let account = session.account();
+    let now = ask.control.clock.now();
+    let linked = ask.control.store.link_external(login, account.uuid, &link.sid, now).await;
+    match linked.map_err(|error| store_failed(&error))? {
+        Linked::Done => {
+            ask.audit(Audit {
+                event: "credential_linked",
+                account: Some(&account.name),
+                strategy: Some(strategy.id()),
+                sid: Some(&link.sid),
+                ..Audit::default()
+            });
+            Ok(Decided::Linked(account))
+        }
+        Linked::SubjectTaken => Err(Code::SubjectTaken.into()),
+        Linked::Gone => Err(Code::Forbidden.into()),
+    }
+}
+
+async fn live(ask: &Ask<'_>, link: &Link) -> Result<Option<Arc<LiveSession>>, Problem> {
+    let (sessions, now) = (&ask.control.sessions, ask.control.clock.now());
+    let found = match sessions.by_sid(&link.sid, now) {
+        Lookup::Live(session) => Some(session),
+        Lookup::None => None,
+        Lookup::Unknown => {
+            sessions.ask_sid(&link.sid, now).await.map_err(|_| Problem::from(Code::StoreUnavailable))?
+        }
+    };
+    Ok(found.filter(|session| session.account().uuid.to_string() == link.account))
+}
+
+/// Whether the page is asked for.
+pub(super) fn is_page(ask: &Ask<'_>) -> bool {
+    ask.is_navigation() && ask.query("link").as_deref() == Some("1")
+}
+
+/// The first form, for the page; none where a provider asks for everything itself.
+pub(super) async fn page(ask: &Ask<'_>, strategy: &Instance) -> Result<Reply, Problem> {
+    let form = match strategy.has_provider() {
+        true => None,
+        false => page::first_form(ask, strategy).await?,
+    };
+    show(ask, strategy, form.as_ref()).await
+}

@@ -1,0 +1,96 @@
+//! A login added to an account: asked for, freshly, from our own pages, in a session that
+//! still lives.
+
+use crate::{
+    control::testing::{Answer, Gateway},
+    registry::scripted,
+};
+use serde_json::json;
+
+const HUB: &str =
+    "[strategies.hub]\nkind = \"oauth\"\nadmit = \"anyone\"\n[strategies.corp]\nkind = \"ldap\"\n";
+
+async fn ask(gateway: &Gateway, cookie: &str) -> Answer {
+    gateway.post("/login/hub").cookie(cookie).json(r#"{"link":true,"return_to":"/me"}"#).send().await
+}
+
+async fn back(gateway: &Gateway, asked: &Answer, subject: &str) -> Answer {
+    let url = asked.json()["redirect"].as_str().unwrap().to_owned();
+    let state = url.split_once("state=").unwrap().1;
+    scripted::sign_in(subject, &json!({"preferred_username": "ann-at-hub"}));
+    let target = format!("/login/hub/callback?state={state}");
+    gateway.get(&target).navigating().cookie(&asked.cookie_of("portcullis-flow")).send().await
+}
+
+async fn sign_in(gateway: &Gateway, subject: &str) -> Answer {
+    let asked = gateway.post("/login/hub").json("{}").send().await;
+    back(gateway, &asked, subject).await
+}
+
+#[tokio::test]
+async fn a_linked_login_opens_the_same_account() {
+    let gateway = Gateway::start(HUB).await;
+    let ann = gateway.login("ann").await.cookie();
+    let asked = ask(&gateway, &ann).await;
+    let linked = back(&gateway, &asked, "s").await;
+    assert_eq!((linked.status, linked.location()), (303, "/me"), "{}", linked.text);
+    assert_eq!(linked.field("set-cookie"), "", "it signs nobody in");
+    let later = sign_in(&gateway, "s").await.cookie();
+    assert_eq!(gateway.who(&later).await["name"], "ann");
+    let again = ask(&gateway, &gateway.login("ann").await.cookie()).await;
+    assert_eq!(back(&gateway, &again, "s").await.status, 303, "it is hers already");
+    let form = json!({"username": "x", "password": "right", "link": true}).to_string();
+    scripted::sign_in("c", &json!({}));
+    let corp =
+        gateway.post("/login/corp").cookie(&gateway.login("ann").await.cookie()).json(&form).send().await;
+    assert_eq!((corp.status, &corp.json()["authenticated"]["name"]), (200, &json!("ann")), "{}", corp.text);
+    assert!(corp.json()["token"].is_null());
+}
+
+#[tokio::test]
+async fn nothing_is_linked_without_a_fresh_session_of_our_own_pages() {
+    let gateway = Gateway::start(HUB).await;
+    let nobody = gateway.post("/login/hub").json(r#"{"link":true}"#).send().await;
+    assert_eq!((nobody.status, nobody.code().as_str()), (403, "forbidden"));
+    let ann = gateway.login("ann").await.cookie();
+    let foreign = gateway.post("/login/hub").cookie(&ann).header("origin", "https://evil.test");
+    assert_eq!(foreign.json(r#"{"link":true}"#).send().await.code(), "foreign_origin");
+    gateway.advance(601);
+    let stale = ask(&gateway, &ann).await;
+    assert_eq!((stale.status, stale.code().as_str()), (403, "fresh_login_required"));
+}
+
+#[tokio::test]
+async fn the_callback_needs_the_session_alive_and_the_subject_free() {
+    let gateway = Gateway::start(HUB).await;
+    assert_eq!(sign_in(&gateway, "taken").await.status, 303);
+    let ann = gateway.login("ann").await.cookie();
+    let asked = ask(&gateway, &ann).await;
+    assert_eq!(back(&gateway, &asked, "taken").await.status, 409);
+    let asked = ask(&gateway, &ann).await;
+    gateway.post("/logout").cookie(&ann).send().await;
+    let answer = back(&gateway, &asked, "s").await;
+    assert_eq!((answer.status, answer.field("set-cookie")), (403, ""));
+    let store = &gateway.control.store;
+    assert!(store.account_by_subject("hub", "https://idp.test", "s").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_link_on_a_page_shows_a_button_and_starts_nothing() {
+    let gateway = Gateway::start(HUB).await;
+    scripted::asked();
+    let page = |cookie: &str| gateway.get("/login/hub?link=1&return_to=/me").navigating().cookie(cookie);
+    assert_eq!(page("").send().await.status, 403);
+    let ann = gateway.login("ann").await.cookie();
+    let shown = page(&ann).send().await;
+    assert_eq!(shown.status, 200);
+    assert!(shown.text.contains("name=\"link\" value=\"true\"") && shown.text.contains("value=\"/me\""));
+    assert!(shown.field("content-security-policy").contains("form-action 'self' https:"));
+    assert!(scripted::asked().is_empty());
+    let posted =
+        gateway.post("/login/hub").navigating().cookie(&ann).form("link=true&return_to=/me").send().await;
+    assert_eq!(posted.status, 303);
+    assert!(posted.location().starts_with("https://idp.test/"));
+    let corp = gateway.get("/login/corp?link=1").navigating().cookie(&ann).send().await;
+    assert!(corp.text.contains("name=\"password\"") && corp.text.contains("name=\"link\""));
+}
