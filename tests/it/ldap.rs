@@ -6,6 +6,7 @@ use portcullis_tests::{
     Gateway, Request, Response, Upstream,
     directory::{Directory, SERVICE, free_port},
     site::PASSWORD,
+    until,
 };
 use serde_json::{Value, json};
 
@@ -184,6 +185,27 @@ fn failures_lock_a_person_of_the_directory_here_too() {
     }
     corp.try_login("bob", "bob-pass").expect(403, "locked");
     corp.login("alice");
+}
+
+/// Point 4: a live session follows the directory, and ends with its person.
+#[test]
+fn a_live_session_loses_its_role_with_the_group_and_ends_with_the_account() {
+    let Some(directory) = Directory::own() else { return };
+    let corp = Corp::before(&directory, &directory.url(), &format!("refresh = \"1s\"\n{ROLES}"));
+    let (cookie, _) = corp.login("mover");
+    corp.get("/operators/", &cookie).expect(403, "forbidden");
+    let group = "dn: cn=ops,ou=groups,dc=example,dc=org\nchangetype: modify\n";
+    let member = "member\nmember: uid=mover,ou=people,dc=example,dc=org\n";
+    for (change, status) in [("add", 200), ("delete", 403)] {
+        directory.modify(&format!("{group}{change}: {member}"));
+        until(change, || (corp.get("/operators/", &cookie).status == status).then_some(()));
+    }
+    corp.get("/", &cookie).expect(200, "");
+    directory.modify(
+        "dn: uid=mover,ou=people,dc=example,dc=org\nchangetype: modify\nreplace: pwdAccountLockedTime\n\
+         pwdAccountLockedTime: 000001010000Z\n",
+    );
+    until("the session's end", || (corp.get("/", &cookie).status == 401).then_some(()));
 }
 
 /// Point 5: exact words once the password was right, and a page where it can be changed.

@@ -9,6 +9,7 @@ mod hostile;
 mod logins;
 mod passwords;
 mod pool;
+mod samba;
 mod server;
 mod support;
 mod tls;

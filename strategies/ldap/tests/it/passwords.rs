@@ -10,14 +10,14 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 #[track_caller]
-fn form(answer: Answer<Outcome>) -> Form {
+pub fn form(answer: Answer<Outcome>) -> Form {
     match answer {
         Ok(Outcome::Form(form)) => form,
         other => panic!("no form: {other:?}"),
     }
 }
 
-async fn fill_in(ldap: &Ldap, form: &Form, current: &str, next: &str, confirm: &str) -> Answer<Outcome> {
+pub async fn fill_in(ldap: &Ldap, form: &Form, current: &str, next: &str, confirm: &str) -> Answer<Outcome> {
     let params = [("current", current), ("next", next), ("next_confirm", confirm)];
     let params: BTreeMap<String, String> = params.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     let request = Resume {
