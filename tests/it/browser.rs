@@ -123,7 +123,8 @@ fn axe_finds_nothing_on_any_page_in_light_in_dark_and_at_320_px() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let down = format!(
         "{ROUTES}\n[upstreams.down]\nurls = [\"http://{nobody}\"]\n\
-         [[routes]]\npath = \"/down/*\"\nupstream = \"down\"\n"
+         [[routes]]\npath = \"/down/*\"\nupstream = \"down\"\n[accounts]\nregistration = \"open\"\n\
+         [mail]\nurl = \"file:mail\"\nfrom = \"us@x.test\"\n"
     );
     let (gateway, chooser) = (site(&upstream.url(), &down), chooser());
     let mut demo = command(tempfile::tempdir().unwrap().path());

@@ -1,6 +1,7 @@
 //! The front door, one file per behaviour, in one binary: compiled and linked once.
 #![allow(clippy::unwrap_used)] // tests: a panic is the report
 
+mod accounts;
 mod admin;
 mod appearance;
 mod bodies;
@@ -30,6 +31,7 @@ mod ldap;
 mod limits;
 mod login;
 mod logs;
+mod mail;
 mod negotiation;
 mod nginx;
 mod operator;

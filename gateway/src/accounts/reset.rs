@@ -15,10 +15,10 @@ use crate::{
 use serde_json::json;
 
 /// The page; it acts on nothing.
-pub(crate) fn show(ask: &Ask<'_>) -> Result<Reply, Problem> {
+pub(crate) async fn show(ask: &Ask<'_>) -> Result<Reply, Problem> {
     input::page_only(ask)?;
     let token = ask.query("token").unwrap_or_default();
-    Ok(reply::page(&ask.control.pages, 200, page(ask, &token, None)))
+    Ok(reply::page(&ask.control.pages, 200, page(ask, &token, None).await))
 }
 
 /// `POST {auth}/reset`
@@ -30,7 +30,7 @@ pub(crate) async fn submit(ask: &Ask<'_>) -> Result<Reply, Problem> {
     match outcome {
         Err(problem) if ask.is_browser_form() => {
             let token = body.text("token").ok().flatten().unwrap_or_default();
-            Ok(ask.page_of(&problem, page(ask, token, Some(&problem))))
+            Ok(ask.page_of(&problem, page(ask, token, Some(&problem)).await))
         }
         Err(problem) => Err(problem),
         Ok(()) if ask.is_browser_form() => Ok(reply::see_other(&ask.control.config.endpoints.login)),
@@ -62,7 +62,10 @@ async fn reset(ask: &Ask<'_>, body: &Body) -> Result<(), Problem> {
     Ok(())
 }
 
-fn page(ask: &Ask<'_>, token: &str, problem: Option<&Problem>) -> String {
+/// Whoever has the link may know whose password it sets, so that their password manager does.
+async fn page(ask: &Ask<'_>, token: &str, problem: Option<&Problem>) -> String {
+    let (store, now) = (&ask.control.store, ask.control.clock.now());
+    let found = store.mailed_token(Purpose::Reset, hash_token(token), now).await.ok().flatten();
     let input = |name, label| Input {
         name,
         label,
@@ -77,6 +80,7 @@ fn page(ask: &Ask<'_>, token: &str, problem: Option<&Problem>) -> String {
         intro: Some("You are then signed out on all your devices."),
         action: "/reset",
         hidden: vec![("token", token)],
+        username: Some(found.as_ref().map_or("", |found| found.account.name.as_str())),
         inputs: vec![input("password", "New password"), input("password_confirm", "New password again")],
         button: "Set the password",
         error: problem.map(Problem::text),

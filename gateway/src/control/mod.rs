@@ -136,7 +136,7 @@ async fn operate(ask: &Ask<'_>) -> Result<Reply, Problem> {
         (Operation::Register, true) => accounts::register::submit(ask).await,
         (Operation::Recovery, false) => accounts::recovery::show(ask),
         (Operation::Recovery, true) => accounts::recovery::submit(ask).await,
-        (Operation::Reset, false) => accounts::reset::show(ask),
+        (Operation::Reset, false) => accounts::reset::show(ask).await,
         (Operation::Reset, true) => accounts::reset::submit(ask).await,
         (Operation::VerifyEmail, false) => accounts::verify_email::show(ask),
         (Operation::VerifyEmail, true) => accounts::verify_email::submit(ask).await,

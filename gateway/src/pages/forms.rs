@@ -33,6 +33,8 @@ pub struct FormView<'a> {
     pub action: &'a str,
     /// Fields that are not shown.
     pub hidden: Vec<(&'a str, &'a str)>,
+    /// Whose password it is, for password managers: in a field that is not seen.
+    pub username: Option<&'a str>,
     /// Fields that are.
     pub inputs: Vec<Input<'a>>,
     /// What the button says.
@@ -141,6 +143,7 @@ impl Pages {
             intro => view.intro,
             action => format!("{auth}{}", view.action),
             hidden => hidden.collect::<Vec<_>>(),
+            username => view.username,
             inputs => view.inputs.iter().enumerate().map(input).collect::<Vec<_>>(),
             button => view.button,
             links,
