@@ -76,7 +76,7 @@ fn path(name: &str) -> Result<Vec<String>, (String, String)> {
             return Err((message, "write include = [\"conf.d/*.toml\"] in the file".to_owned()));
         }
         (key, 1) => unbuilt::keys("").contains(&key),
-        ("strategies" | "upstreams", length) => {
+        ("strategies" | "plugins" | "upstreams", length) => {
             path[1] = path[1].replace('_', "-");
             length >= 3 && is_id(&path[1])
         }
@@ -167,7 +167,10 @@ mod tests {
             }
         }
         // The rules for these are written out in `path`.
-        assert_eq!(crate::load::OPEN_TABLES, ["strategies", "upstreams", "routes", "identity_headers"]);
+        assert_eq!(
+            crate::load::OPEN_TABLES,
+            ["strategies", "plugins", "upstreams", "routes", "identity_headers"]
+        );
     }
 
     #[test]

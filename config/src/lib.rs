@@ -32,6 +32,7 @@ mod nearest;
 mod network;
 mod origins;
 mod path;
+mod plugins;
 mod policy;
 mod problem;
 #[cfg(test)]
@@ -69,6 +70,7 @@ pub use lockout::Lockout;
 pub use log::{Level, Log, LogFormat};
 pub use login::Login;
 pub use mail::{Mail, MailRoute, MailSecurity, Smtp};
+pub use plugins::Plugin;
 pub use policy::{Policy, Rules};
 pub use problem::Problem;
 pub use routes::{AssertionMode, Route, RoutePath};
@@ -113,6 +115,8 @@ pub struct Config {
     pub lockout: Lockout,
     /// `[strategies.ID]`, in the order of the file
     pub strategies: Vec<Strategy>,
+    /// `[plugins.NAME]`, in the order of the file
+    pub plugins: Vec<Plugin>,
     /// `[upstreams.ID]`
     pub upstreams: Vec<Upstream>,
     /// `[[routes]]`

@@ -3,7 +3,7 @@
 
 use crate::{
     Config, accounts, admin, assertion, endpoints, environment, identity_headers, include, limits, lockout,
-    log, login, mail, nearest,
+    log, login, mail, nearest, plugins,
     problem::{At, Book, Problem},
     routes, server, session, store, strategies, token,
     tree::{self, Table, Value},
@@ -55,7 +55,7 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
 ];
 
 /// The tables whose next keys are the operator's.
-pub(crate) const OPEN_TABLES: &[&str] = &["strategies", "upstreams", "routes", "identity_headers"];
+pub(crate) const OPEN_TABLES: &[&str] = &["strategies", "plugins", "upstreams", "routes", "identity_headers"];
 
 /// Where a configuration is looked for when nobody says where.
 const USUAL: [&str; 2] = ["./portcullis.toml", "/etc/portcullis/portcullis.toml"];
@@ -183,6 +183,7 @@ fn check_tables(root: &Table, book: &mut Book<'_>) {
 
 fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<'_>) -> Config {
     let server = server::read(root, around, book);
+    let plugins = plugins::read(root, around, book);
     let read = strategies::read(root, around, book);
     let strategies = &read.strategies;
     let login = login::read(root, strategies, around, book);
@@ -222,6 +223,7 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
         endpoints,
         login,
         strategies,
+        plugins,
         upstreams,
         routes,
         identity_headers,

@@ -6,7 +6,7 @@
 use crate::{
     identity_headers,
     load::{OPEN_TABLES, TABLES},
-    parse, routes, strategies,
+    parse, plugins, routes, strategies,
     tree::{self, Node, Table, Value},
     upstreams,
 };
@@ -24,6 +24,7 @@ fn accepted() -> Vec<Key> {
     let headers = [&headers[..], &[identity_headers::STRIP]].concat();
     let open = OPEN_TABLES.iter().map(|name| match *name {
         "strategies" => (*name, strategies::KEYS),
+        "plugins" => (*name, plugins::KEYS),
         "upstreams" => (*name, upstreams::KEYS),
         "routes" => (*name, routes::KEYS),
         "identity_headers" => (*name, &headers[..]),
@@ -45,7 +46,10 @@ fn on_the_page() -> BTreeMap<Key, String> {
     let mut table = String::new();
     for line in tables.lines() {
         if let Some(heading) = line.strip_prefix("### ") {
-            table = heading.trim_matches(|c: char| !c.is_ascii_alphabetic()).replace(".ID", "");
+            table = heading
+                .trim_matches(|c: char| !c.is_ascii_alphabetic())
+                .replace(".ID", "")
+                .replace(".NAME", "");
         } else if let Some(row) = line.strip_prefix("| `") {
             let (key, rest) = row.split_once("` | ").expect("a row begins with a key");
             let (default, _) = rest.split_once(" | ").expect("a row has three cells");
@@ -83,7 +87,7 @@ fn value_of(root: &Table, table: &str, key: &str) -> Node {
     let found = match &node.value {
         // `[[routes]]`, and `[strategies.ID]` with its one id.
         Value::List(items) => items.first().and_then(inside),
-        Value::Table(ids) if matches!(table, "strategies" | "upstreams") => {
+        Value::Table(ids) if matches!(table, "strategies" | "plugins" | "upstreams") => {
             ids.entries.first().and_then(|entry| inside(&entry.node))
         }
         _ => inside(node),

@@ -7,7 +7,7 @@
 use crate::{
     identity_headers,
     load::{OPEN_TABLES, TABLES},
-    policy, routes, rule, strategies,
+    plugins, policy, routes, rule, strategies,
     tree::{self, Value},
     upstreams,
 };
@@ -47,6 +47,7 @@ const SHAPES: &[(&str, &str, Shape)] = &[
     ("strategies", "admit", Shape::Admit),
     ("strategies", "roles", Shape::Mappings),
     ("strategies", "link", Shape::Words(LINK)),
+    ("plugins", "isolation", Shape::Words(&["in-process"])),
     ("routes", "policy", Shape::Policy),
     ("routes", "identity_headers", Shape::HeadersOrFalse),
     ("routes", "assertion", Shape::Words(&["header", "authorization", "off"])),
@@ -59,6 +60,7 @@ const SHAPES: &[(&str, &str, Shape)] = &[
 const REQUIRED: &[(&str, &[&str])] = &[
     ("mail", &["url", "from"]),
     ("strategies", &["kind"]),
+    ("plugins", &["path"]),
     ("upstreams", &["urls"]),
     ("routes", &["path", "upstream"]),
 ];
@@ -121,6 +123,7 @@ fn open_table(name: &str, lines: &BTreeMap<(String, String), Line>) -> Json {
     let by_id = |of: Json| json!({ "type": "object", "propertyNames": { "pattern": ID }, "additionalProperties": of });
     match name {
         "strategies" => by_id(table(name, strategies::KEYS, true, lines)),
+        "plugins" => by_id(table(name, plugins::KEYS, false, lines)),
         "upstreams" => by_id(table(name, upstreams::KEYS, false, lines)),
         "routes" => json!({ "type": "array", "items": table(name, routes::KEYS, false, lines) }),
         _ => {

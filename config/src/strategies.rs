@@ -7,7 +7,7 @@ use crate::{
     excerpt::Excerpt,
     load::Surroundings,
     names::{ID_SHAPE, is_id},
-    nearest,
+    nearest, plugins,
     problem::{At, Book},
     section::{Field, Section},
     strategy_settings,
@@ -84,7 +84,9 @@ pub(crate) fn read(root: &Table, around: &Surroundings<'_>, book: &mut Book<'_>)
         return Read { strategies: Vec::new(), places, admissions: Vec::new() };
     };
     let ids: Vec<&str> = all.entries().iter().map(|entry| entry.key.as_str()).collect();
-    let read = all.entries().iter().filter_map(|entry| strategy(entry, &ids, &mut places, around, book));
+    let libraries = plugins::any(root);
+    let read =
+        all.entries().iter().filter_map(|entry| strategy(entry, &ids, libraries, &mut places, around, book));
     let (strategies, admissions) = read.unzip();
     Read { strategies, places, admissions }
 }
@@ -92,6 +94,7 @@ pub(crate) fn read(root: &Table, around: &Surroundings<'_>, book: &mut Book<'_>)
 fn strategy(
     entry: &Entry,
     ids: &[&str],
+    libraries: bool,
     places: &mut Places,
     around: &Surroundings<'_>,
     book: &mut Book<'_>,
@@ -103,7 +106,7 @@ fn strategy(
     }
     let table = Section::unchecked(&entry.node, name.clone(), book)?;
     let kind = match table.field("kind") {
-        Some(field) => kind(field, book).unwrap_or_default(),
+        Some(field) => kind(field, libraries, book).unwrap_or_default(),
         None => {
             book.refuse_with(&entry.at, format!("{name} has no kind"), "write kind = \"local\"");
             String::new()
@@ -130,9 +133,10 @@ fn strategy(
     Some((Strategy { title, id, kind, required, settings, admission: None }, admission))
 }
 
-fn kind(field: Field<'_>, book: &mut Book<'_>) -> Option<String> {
+fn kind(field: Field<'_>, libraries: bool, book: &mut Book<'_>) -> Option<String> {
     let kind = field.text(book)?;
-    if KINDS.contains(&kind.as_str()) {
+    // What a library provides, only the gateway finds out.
+    if KINDS.contains(&kind.as_str()) || (libraries && is_id(&kind)) {
         return Some(kind);
     }
     let written = format!("{} = \"{}\"", field.label(), kind.escape_debug());

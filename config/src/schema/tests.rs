@@ -72,6 +72,8 @@ fn file(table: &str, line: &str) -> String {
         }
         "strategies" => with("[strategies.local]", &["kind = \"local\""]),
         "mail" => with("[mail]", &["url = \"file:x\"", "from = \"a@x.io\""]),
+        "plugins" if key == "sha256" => with("[plugins.x]", &["path = \"x\""]),
+        "plugins" => with("[plugins.x]", &["path = \"x\"", "danger_unpinned = true"]),
         "upstreams" => with("[upstreams.api]", &["urls = [\"http://127.0.0.1:3000\"]"]),
         "routes" => upstream.to_owned() + &with("[[routes]]", &["path = \"/*\"", "upstream = \"api\""]),
         "login" | "accounts" => format!("[strategies.local]\nkind = \"local\"\n[{table}]\n{line}\n"),
@@ -84,6 +86,7 @@ fn file(table: &str, line: &str) -> String {
 fn all_keys() -> Vec<(&'static str, &'static str)> {
     let open = [
         ("strategies", strategies::KEYS),
+        ("plugins", plugins::KEYS),
         ("upstreams", upstreams::KEYS),
         ("routes", routes::KEYS),
         ("identity_headers", &[identity_headers::STRIP][..]),

@@ -132,7 +132,7 @@ impl Ready {
         })
         .map_err(|error| Failed::Start(error.to_string()))?;
         let host = Host { random: random.shared(), now: clock.shared(), cores: config.server.threads };
-        let registry = Registry::start(&config, host).await.map_err(Failed::Configuration)?;
+        let registry = Registry::serve(&config, host).await.map_err(Failed::Configuration)?;
         raise_descriptor_limit();
         let listeners = Listeners::bind(&config.server.listen, config.server.threads)
             .map_err(|(at, why)| no_address(at, &why))?;

@@ -92,7 +92,7 @@ impl InForce {
             now: self.plane.clock.shared(),
             cores: config.server.threads,
         };
-        let registry = Registry::start(&config, host).await?;
+        let registry = Registry::serve(&config, host).await?;
         let mut snapshot = Snapshot::new(&config, &tls);
         snapshot.adopt(&self.plane.snapshot.load());
         Ok((Next { config: Arc::new(config), snapshot, pages, registry }, kept))

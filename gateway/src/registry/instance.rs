@@ -1,6 +1,10 @@
 //! A configured strategy: what the configuration calls it, and the calls it takes.
 
-use super::runner::{CallError, Runner};
+use super::{
+    counts::Counts,
+    rules::Rules,
+    runner::{CallError, Runner},
+};
 use portcullis_plugin_api::{
     Begin, Call, ChangeSecret, CredentialOp, CredentialReply, Diagnose, DynStrategy, Logout, LogoutReply,
     Notice, NoticeReply, Operations, Outcome, Refresh, Resume, Step, StoredCredential,
@@ -8,16 +12,19 @@ use portcullis_plugin_api::{
 use std::sync::Arc;
 
 /// Where a strategy's code comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Linked into the program.
     BuiltIn,
+    /// Out of the library of this `[plugins.NAME]`.
+    Library(String),
 }
 
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("built in"),
+            Self::Library(name) => write!(f, "library {name}"),
         }
     }
 }
@@ -31,6 +38,7 @@ struct Inner {
     kind: String,
     title: String,
     operations: Operations,
+    origin: Origin,
     code: Result<Runner, String>,
 }
 
@@ -41,18 +49,33 @@ impl std::fmt::Debug for Instance {
 }
 
 impl Instance {
-    pub(super) fn started(of: &portcullis_config::Strategy, strategy: Arc<dyn DynStrategy>) -> Self {
+    pub(super) fn started(
+        of: &portcullis_config::Strategy,
+        strategy: Arc<dyn DynStrategy>,
+        origin: Origin,
+        rules: Rules,
+    ) -> Self {
         let operations = strategy.operations();
-        Self::new(of, operations, Ok(Runner::new(of.id.clone(), strategy)))
+        Self::new(of, operations, origin, Ok(Runner::new(of.id.clone(), strategy, rules)))
     }
 
-    pub(super) fn failed(of: &portcullis_config::Strategy, operations: Operations, reason: String) -> Self {
-        Self::new(of, operations, Err(reason))
+    pub(super) fn failed(
+        of: &portcullis_config::Strategy,
+        operations: Operations,
+        origin: Origin,
+        reason: String,
+    ) -> Self {
+        Self::new(of, operations, origin, Err(reason))
     }
 
-    fn new(of: &portcullis_config::Strategy, operations: Operations, code: Result<Runner, String>) -> Self {
+    fn new(
+        of: &portcullis_config::Strategy,
+        operations: Operations,
+        origin: Origin,
+        code: Result<Runner, String>,
+    ) -> Self {
         let (id, kind, title) = (of.id.clone(), of.kind.clone(), of.title.clone());
-        Self(Arc::new(Inner { id, kind, title, operations, code }))
+        Self(Arc::new(Inner { id, kind, title, operations, origin, code }))
     }
 
     /// The `:strategy` of the URL.
@@ -82,8 +105,18 @@ impl Instance {
     }
 
     /// Where its code comes from.
-    pub fn origin(&self) -> Origin {
-        Origin::BuiltIn
+    pub fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    /// What its calls came to; none: it did not start.
+    pub fn counts(&self) -> Option<&Counts> {
+        self.0.code.as_ref().ok().map(Runner::counts)
+    }
+
+    /// How many calls it has in flight.
+    pub fn in_flight(&self) -> usize {
+        self.0.code.as_ref().map_or(0, Runner::in_flight)
     }
 
     /// Why it did not start, if it did not: it then answers every call with

@@ -1,37 +1,83 @@
 //! Strategies: kinds by name, configured instances by id, and the guard around every
 //! call to one.
 //!
+//! `builtin.rs` what is linked in · `libraries.rs` what `[plugins]` brings, over `file.rs`
+//! (whose file, what hash), `elf.rs` and `info.rs` (what it says it is), `library.rs` (the
+//! dynamic linker; unsafe) and `refusal.rs` (why not) · `foreign.rs` a strategy in a library,
+//! over `tickets.rs` (who waits) and `lent.rs` (what it was lent) · `instance.rs` a configured
+//! strategy, whatever its origin, over `runner.rs` (slots, deadline, panics), `rules.rs` (what
+//! none may answer), `health.rs` (set aside) and `counts.rs`.
+//!
 //! What may not come in: knowledge of any one kind (only `builtin.rs` names them), forms,
 //! accounts, the store.
 
 pub mod builtin;
+mod counts;
+mod elf;
+mod file;
+mod foreign;
 mod health;
+mod info;
+pub mod inspect;
 mod instance;
+mod lent;
+mod libraries;
+mod library;
+mod refusal;
+mod rules;
 mod runner;
 #[cfg(test)]
 pub(crate) mod scripted;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
+pub use counts::{Counts, OUTCOMES, process};
+pub use info::{Info, KindInfo};
 pub use instance::{Instance, Origin};
+pub use libraries::Library;
+pub use refusal::Refusal;
 pub use runner::CallError;
 
-use builtin::Kind;
+use builtin::{Kind, Starting};
+use file::Copies;
+use libraries::Brought;
 use portcullis_config::{Config, Problem, Strategy};
-use portcullis_plugin_api::{Host, SettingsProblem, StartError};
+use portcullis_plugin_api::{Host, Object, Operations, SettingsProblem, StartError};
+use rules::Rules;
 use std::sync::Arc;
 
 /// The configured strategies, in the order of the file. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Registry(Arc<[Instance]>);
+pub struct Registry {
+    instances: Arc<[Instance]>,
+    libraries: Arc<[Library]>,
+}
 
 impl Registry {
     /// Starts every configured strategy. Wrong settings are problems of the file, all of
     /// them reported. A strategy that cannot start for another reason stays in the list
     /// and answers [`CallError::Unavailable`], unless it is `required`.
+    /// For a command: of a library, nothing is left behind.
     pub async fn start(config: &Config, host: Host) -> Result<Self, Vec<Problem>> {
+        Self::start_with(config, host, Copies::passing("command")).await
+    }
+
+    /// The same for a gateway, which keeps its private copies of libraries.
+    pub async fn serve(config: &Config, host: Host) -> Result<Self, Vec<Problem>> {
+        Self::start_with(config, host, Copies::beside(&config.store.path)).await
+    }
+
+    async fn start_with(config: &Config, host: Host, copies: Copies) -> Result<Self, Vec<Problem>> {
         let place = |strategy: &Strategy, problem| config.strategy_problem(&strategy.id, &problem);
-        Self::start_kinds(builtin::KINDS, &config.strategies, host, &place).await
+        let plugins = config.plugins.clone();
+        // Hashing and the dynamic linker block.
+        let load = move || libraries::load(&plugins, &copies);
+        let loaded = tokio::task::spawn_blocking(load).await.unwrap_or_default();
+        let mut started =
+            Self::start_kinds(builtin::KINDS, &loaded, &config.strategies, host, &place).await?;
+        started.libraries = loaded.into();
+        Ok(started)
     }
 
     /// With strategies that a test tells what to answer, beside `local`.
@@ -44,57 +90,164 @@ impl Registry {
     }
 
     async fn start_kinds(
-        kinds: &[Kind],
+        built_in: &[Kind],
+        libraries: &[Library],
         strategies: &[Strategy],
         host: Host,
         place: &(dyn Fn(&Strategy, SettingsProblem) -> Problem + Sync),
     ) -> Result<Self, Vec<Problem>> {
+        let kinds = Kinds::new(built_in, libraries);
         let mut instances = Vec::with_capacity(strategies.len());
         let mut problems = Vec::new();
-        for strategy in strategies {
-            match start_one(kinds, strategy, host.clone()).await {
+        // Side by side: a directory that is slow to start holds nobody else up.
+        let starting: Vec<_> = strategies
+            .iter()
+            .map(|strategy| kinds.source(strategy).map(|source| source.start(strategy, host.clone())))
+            .collect();
+        for (strategy, starting) in strategies.iter().zip(starting) {
+            let started = match starting {
+                Ok(starting) => starting.finish(strategy).await,
+                Err(none) => none.finish(strategy),
+            };
+            match started {
                 Ok(instance) => instances.push(instance),
                 Err(found) => problems.extend(found.into_iter().map(|problem| place(strategy, problem))),
             }
         }
-        if problems.is_empty() { Ok(Self(instances.into())) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self { instances: instances.into(), libraries: Arc::default() })
     }
 
     /// The strategy of this id, whether or not it started.
     pub fn get(&self, id: &str) -> Option<Instance> {
-        self.0.iter().find(|instance| instance.id() == id).cloned()
+        self.instances.iter().find(|instance| instance.id() == id).cloned()
     }
 
     /// All of them, in the order of the file.
     pub fn list(&self) -> &[Instance] {
-        &self.0
+        &self.instances
+    }
+
+    /// What became of each `[plugins.NAME]`, in the order of the file.
+    pub fn libraries(&self) -> &[Library] {
+        &self.libraries
     }
 }
 
-async fn start_one(kinds: &[Kind], of: &Strategy, host: Host) -> Result<Instance, Vec<SettingsProblem>> {
-    let Some(kind) = kinds.iter().find(|kind| kind.name == of.kind) else {
-        return Err(vec![unknown_kind(kinds, &of.kind)]);
-    };
-    match runner::start((kind.start)(of.settings.clone(), host)).await {
-        Ok(strategy) => Ok(Instance::started(of, strategy)),
-        Err(StartError::Settings(problems)) if !problems.is_empty() => Err(problems),
-        Err(StartError::Settings(_)) => Err(vec![of_the_table("refused its settings without saying why")]),
-        Err(StartError::Failed(reason)) if of.required => {
-            Err(vec![of_the_table(&format!("is required and did not start: {reason}"))])
+/// The kinds that there are.
+struct Kinds<'k> {
+    built_in: &'k [Kind],
+    brought: Vec<Brought>,
+    /// Why there may be some that are not.
+    refused: Vec<String>,
+}
+
+/// Where the code of an instance comes from.
+struct Source {
+    operations: Operations,
+    origin: Origin,
+    rules: Rules,
+    start: Box<dyn FnOnce(Object, Host) -> Starting + Send>,
+}
+
+/// There is no such kind.
+enum NoKind {
+    /// Nobody has ever heard of it.
+    Unknown(SettingsProblem),
+    /// A library that could not be loaded may have had it.
+    Refused(String),
+}
+
+/// An instance that is being started.
+struct Begun {
+    operations: Operations,
+    origin: Origin,
+    rules: Rules,
+    started: runner::Task<portcullis_plugin_api::Started>,
+}
+
+impl<'k> Kinds<'k> {
+    fn new(built_in: &'k [Kind], libraries: &[Library]) -> Self {
+        let refused = libraries.iter().filter_map(|one| one.refusal().map(ToString::to_string)).collect();
+        Self { built_in, brought: libraries::brought(libraries), refused }
+    }
+
+    /// A library first: it was let in only where it may replace what is built in.
+    fn source(&self, of: &Strategy) -> Result<Source, NoKind> {
+        if let Some(brought) = self.brought.iter().find(|one| one.name == of.kind).cloned() {
+            let Brought { name, operations, plugin, module, rules } = brought;
+            let (strategy, slots, origin) = (of.id.clone(), rules.slots, Origin::Library(plugin.clone()));
+            let making = foreign::Making { module, plugin, kind: name, operations, strategy, slots };
+            let start = Box::new(move |settings, host| foreign::start(making, settings, host));
+            return Ok(Source { operations, origin, rules, start });
         }
-        Err(StartError::Failed(reason)) => {
-            tracing::warn!(strategy = %of.id, kind = %of.kind, error = %reason, "the strategy did not start");
-            Ok(Instance::failed(of, kind.operations, reason))
+        if let Some(kind) = self.built_in.iter().find(|kind| kind.name == of.kind) {
+            let (operations, origin, rules) = (kind.operations, Origin::BuiltIn, Rules::default());
+            return Ok(Source { operations, origin, rules, start: Box::new(kind.start) });
+        }
+        if self.refused.is_empty() {
+            let brought = self.brought.iter().map(|one| one.name);
+            let known = self.built_in.iter().map(|kind| kind.name).chain(brought);
+            return Err(NoKind::Unknown(unknown_kind(known, &of.kind)));
+        }
+        let why = self.refused.join("; ");
+        Err(NoKind::Refused(format!("kind \"{}\" is in no library that could be loaded: {why}", of.kind)))
+    }
+}
+
+impl Source {
+    fn start(self, of: &Strategy, host: Host) -> Begun {
+        let Self { operations, origin, rules, start } = self;
+        let started = runner::start(start(of.settings.clone(), host));
+        Begun { operations, origin, rules, started }
+    }
+}
+
+impl Begun {
+    async fn finish(self, of: &Strategy) -> Result<Instance, Vec<SettingsProblem>> {
+        let Self { operations, origin, rules, started } = self;
+        match runner::started(started, rules.timeout).await {
+            Ok(strategy) => Ok(Instance::started(of, strategy, origin, rules)),
+            Err(StartError::Settings(problems)) if !problems.is_empty() => Err(problems),
+            Err(StartError::Settings(_)) => {
+                Err(vec![of_the_table("refused its settings without saying why")])
+            }
+            Err(StartError::Failed(reason)) => failed(of, operations, origin, reason),
         }
     }
+}
+
+impl NoKind {
+    fn finish(self, of: &Strategy) -> Result<Instance, Vec<SettingsProblem>> {
+        match self {
+            Self::Unknown(problem) => Err(vec![problem]),
+            Self::Refused(why) => failed(of, Operations::NONE, Origin::Library("none".to_owned()), why),
+        }
+    }
+}
+
+/// In its place, but for nobody's use.
+fn failed(
+    of: &Strategy,
+    operations: Operations,
+    origin: Origin,
+    reason: String,
+) -> Result<Instance, Vec<SettingsProblem>> {
+    if of.required {
+        return Err(vec![of_the_table(&format!("is required and did not start: {reason}"))]);
+    }
+    tracing::warn!(strategy = %of.id, kind = %of.kind, error = %reason, "the strategy did not start");
+    Ok(Instance::failed(of, operations, origin, reason))
 }
 
 fn of_the_table(what: &str) -> SettingsProblem {
     SettingsProblem { path: Vec::new(), message: format!("the strategy {what}"), expected: None }
 }
 
-fn unknown_kind(kinds: &[Kind], wanted: &str) -> SettingsProblem {
-    let names: Vec<_> = kinds.iter().map(|kind| format!("`{}`", kind.name)).collect();
+fn unknown_kind<'n>(kinds: impl Iterator<Item = &'n str>, wanted: &str) -> SettingsProblem {
+    let names: Vec<_> = kinds.map(|name| format!("`{name}`")).collect();
     SettingsProblem::at("kind", format!("there is no strategy kind `{wanted}`"))
         .expected(format!("one of {}", names.join(", ")))
 }

@@ -3,7 +3,9 @@
 
 use super::{
     builtin::Starting,
+    counts::{Counts, Outcome as Came},
     health::{Change, Health, Sign},
+    rules::Rules,
 };
 use portcullis_plugin_api::{
     Answer, Call, CredentialReply, DynStrategy, LogoutReply, NoticeReply, Outcome, StartError, Started, Step,
@@ -14,11 +16,6 @@ use tokio::{
     sync::Semaphore,
     task::{JoinError, JoinHandle},
 };
-
-/// How many calls of one instance may be in flight.
-const SLOTS: usize = 256;
-/// How long one may take.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why there is no answer of the strategy. Details are in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +45,11 @@ pub(super) type Calling<T> = Pin<Box<dyn Future<Output = Answer<T>> + Send>>;
 /// What an answer tells of the instance's health.
 pub(super) trait Telling: Send + 'static {
     fn sign(&self) -> Sign;
+
+    /// Refuses what no strategy may answer.
+    fn keep_to(&mut self, _rules: &Rules) -> Result<(), &'static str> {
+        Ok(())
+    }
 }
 
 impl Telling for Outcome {
@@ -56,6 +58,20 @@ impl Telling for Outcome {
             Self::Authenticated(_) | Self::Denied(_) => Sign::Good,
             _ => Sign::None,
         }
+    }
+
+    fn keep_to(&mut self, rules: &Rules) -> Result<(), &'static str> {
+        rules.outcome(self)
+    }
+}
+
+impl Telling for LogoutReply {
+    fn sign(&self) -> Sign {
+        Sign::Good
+    }
+
+    fn keep_to(&mut self, rules: &Rules) -> Result<(), &'static str> {
+        rules.logout(self)
     }
 }
 
@@ -69,7 +85,7 @@ macro_rules! good {
         }
     )*};
 }
-good!(CredentialReply, LogoutReply, NoticeReply);
+good!(CredentialReply, NoticeReply);
 
 /// A diagnosis may be asked of a broken strategy, and says so itself.
 impl Telling for Vec<Step> {
@@ -83,12 +99,23 @@ pub(super) struct Runner {
     id: String,
     strategy: Arc<dyn DynStrategy>,
     slots: Arc<Semaphore>,
+    rules: Rules,
     health: Health,
+    counts: Counts,
 }
 
 impl Runner {
-    pub(super) fn new(id: String, strategy: Arc<dyn DynStrategy>) -> Self {
-        Self { id, strategy, slots: Arc::new(Semaphore::new(SLOTS)), health: Health::default() }
+    pub(super) fn new(id: String, strategy: Arc<dyn DynStrategy>, rules: Rules) -> Self {
+        let slots = Arc::new(Semaphore::new(rules.slots));
+        Self { id, strategy, slots, rules, health: Health::default(), counts: Counts::default() }
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.rules.slots.saturating_sub(self.slots.available_permits())
     }
 
     /// Whether it is set aside because it keeps failing.
@@ -109,23 +136,31 @@ impl Runner {
         make: impl FnOnce(Arc<dyn DynStrategy>, Call) -> Calling<T>,
     ) -> Result<T, CallError> {
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
+            self.counts.refused(Came::Busy);
+            self.counts.say_busy(&self.id);
             return Err(CallError::Busy);
         };
-        let pass = self.health.admit().ok_or(CallError::Unavailable)?;
+        let Some(pass) = self.health.admit() else {
+            self.counts.refused(Came::SetAside);
+            return Err(CallError::Unavailable);
+        };
+        let left = self.counts.begin();
         let request_id = call.request_id.clone();
         let calling = make(self.strategy.clone(), call);
         // A task, so that a strategy that blocks its thread misses the deadline all the
         // same; the slot goes with it, for it is taken until the call has really ended.
-        let answer = task(async move {
+        let called = task(async move {
             let _slot = slot;
             calling.await
-        })
-        .await
-        .unwrap_or_else(|failure| Err(StrategyError::Failed(failure)))
-        .and_then(|answer| match check(&answer) {
-            Ok(()) => Ok(answer),
-            Err(why) => Err(StrategyError::Failed(why.to_owned())),
         });
+        let called = ended(called, self.rules.timeout).await;
+        left.came_to(called.as_ref().map_or_else(Failure::came, |answer| Came::of(answer.as_ref().err())));
+        let answer = called
+            .unwrap_or_else(|failure| Err(StrategyError::Failed(failure.to_string())))
+            .and_then(|mut answer| match answer.keep_to(&self.rules).and_then(|()| check(&answer)) {
+                Ok(()) => Ok(answer),
+                Err(why) => Err(StrategyError::Failed(why.to_owned())),
+            });
         let sign = match &answer {
             Ok(answer) => answer.sign(),
             Err(error) => sign_of(error),
@@ -170,31 +205,76 @@ fn sign_of(error: &StrategyError) -> Sign {
 }
 
 /// Starts an instance under the same guard.
-pub(super) async fn start(starting: Starting) -> Started {
-    task(starting).await.unwrap_or_else(|failure| Err(StartError::Failed(failure)))
+pub(super) fn start(starting: Starting) -> Task<Started> {
+    task(starting)
 }
 
-/// Runs a future as a task that ends with its caller; the error says how it failed.
-async fn task<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
-    let mut running = Running(tokio::spawn(work));
-    match tokio::time::timeout(DEADLINE, &mut running.0).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(failure)) => Err(describe(failure)),
-        Err(_) => Err(format!("did not answer within {} seconds", DEADLINE.as_secs())),
+/// What came of it.
+pub(super) async fn started(task: Task<Started>, limit: Duration) -> Started {
+    ended(task, limit).await.unwrap_or_else(|failure| Err(StartError::Failed(failure.to_string())))
+}
+
+/// Why a future has no output.
+enum Failure {
+    Late(Duration),
+    Panicked(String),
+    Cancelled,
+}
+
+impl Failure {
+    fn came(&self) -> Came {
+        match self {
+            Self::Late(_) => Came::Timeout,
+            Self::Panicked(_) => Came::Panic,
+            Self::Cancelled => Came::Error,
+        }
     }
 }
 
-struct Running<T>(JoinHandle<T>);
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Late(limit) if limit.subsec_millis() == 0 => {
+                write!(f, "did not answer within {} seconds", limit.as_secs())
+            }
+            Self::Late(limit) => write!(f, "did not answer within {} ms", limit.as_millis()),
+            Self::Panicked(text) => write!(f, "panicked: {text}"),
+            Self::Cancelled => f.write_str("was cancelled"),
+        }
+    }
+}
 
-impl<T> Drop for Running<T> {
+/// A future that runs as a task and ends with whoever waits for it.
+pub(super) struct Task<T>(JoinHandle<T>, tokio::time::Instant);
+
+fn task<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Task<T> {
+    Task(tokio::spawn(work), tokio::time::Instant::now())
+}
+
+async fn ended<T>(mut task: Task<T>, limit: Duration) -> Result<T, Failure> {
+    let until = task.1 + limit;
+    match tokio::time::timeout_at(until, &mut task.0).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(failure)) => Err(describe(failure)),
+        Err(_) => Err(Failure::Late(limit)),
+    }
+}
+
+impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-fn describe(failure: JoinError) -> String {
-    let Ok(panic) = failure.try_into_panic() else { return "was cancelled".to_owned() };
+fn describe(failure: JoinError) -> Failure {
+    let Ok(panic) = failure.try_into_panic() else { return Failure::Cancelled };
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panicked: {}", text.unwrap_or("(no text)"))
+    let text = text.unwrap_or("(no text)").to_owned();
+    // What it threw may panic again when it is dropped, and that would be our own panic.
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(panic)));
+    if let Err(worse) = dropped {
+        std::mem::forget(worse);
+    }
+    Failure::Panicked(text)
 }

@@ -1,5 +1,10 @@
 //! The registry and its guard, with strategies of the tests' own.
 
+mod liar;
+pub(super) mod libraries;
+mod loaded;
+mod measured;
+mod refused;
 mod strategies;
 
 use super::{builtin::Kind, *};
@@ -37,7 +42,7 @@ fn place(strategy: &Strategy, problem: SettingsProblem) -> Problem {
 }
 
 async fn start(strategies: &[Strategy]) -> Result<Registry, Vec<Problem>> {
-    Registry::start_kinds(KINDS, strategies, host(), &place).await
+    Registry::start_kinds(KINDS, &[], strategies, host(), &place).await
 }
 
 /// One instance of a strategy that does what each form says.
