@@ -87,7 +87,8 @@ static int32_t create(const pc_host *from, uint64_t number, uint64_t ticket, pc_
     *inst = number;
     *out = inst;
     if (memmem(settings.ptr, settings.len, "\"refuse\"", 8)) {
-        say(number, ticket, PC_STATUS_ERROR, "{\"code\":\"failed\",\"message\":\"set and refused\"}", 43);
+        static const char no[] = "{\"code\":\"failed\",\"message\":\"set and refused\"}";
+        say(number, ticket, PC_STATUS_ERROR, no, sizeof no - 1);
         return 0;
     }
     if (memmem(settings.ptr, settings.len, "\"silent\"", 8)) return 0;

@@ -27,6 +27,8 @@ pub(super) enum Verb {
     Keys(Keys),
     /// The configured ways to sign in
     Strategy(Strategy),
+    /// Strategy libraries: what they are, and how a configuration names them
+    Plugin(Plugin),
     /// Read a password from stdin, or ask for one, and print its argon2id hash
     HashPassword {
         /// Print a JSON object: hash
@@ -99,6 +101,54 @@ pub(super) enum StrategyVerb {
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
         /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Plugin {
+    #[command(flatten)]
+    pub(super) file: File,
+    #[command(subcommand)]
+    pub(super) verb: PluginVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginVerb {
+    /// Every library of the configuration: version, kinds, whether it loads
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what a file is, without running any of it
+    Inspect {
+        /// The library
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Load and start a library in a child process
+    Check {
+        /// The library
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+        /// In this process: what the child is told
+        #[arg(long, hide = true)]
+        here: bool,
+    },
+    /// Print the lines of a configuration that pin a library by its sha256
+    Pin {
+        /// The library
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Print a JSON object
         #[arg(long)]
         json: bool,
     },

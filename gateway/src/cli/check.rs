@@ -55,7 +55,11 @@ async fn start(config: &Config) -> Result<(Vec<Problem>, Registry), Vec<Problem>
         let message = format!("[strategies.{}] does not start: {}", one.id(), one.failure()?);
         Some(Problem { place: config.file.display().to_string(), message, help: None, excerpt: None })
     });
-    let failed: Vec<_> = failed.collect();
+    let refused = registry.libraries().iter().filter_map(|library| {
+        let message = format!("[plugins.{}] is not loaded: {}", library.name, library.refusal()?);
+        Some(Problem { place: library.place.clone(), message, help: None, excerpt: None })
+    });
+    let failed: Vec<_> = refused.chain(failed).collect();
     if failed.is_empty() { Ok((tls.warnings, registry)) } else { Err(failed) }
 }
 

@@ -15,6 +15,7 @@ mod keys;
 mod man;
 mod output;
 mod password;
+mod plugin;
 mod progress;
 mod schema;
 mod serve;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
         Verb::Session(arguments) => session::run(arguments),
         Verb::Keys(arguments) => keys::run(arguments),
         Verb::Strategy(arguments) => strategy::run(&arguments),
+        Verb::Plugin(arguments) => plugin::run(&arguments),
         Verb::HashPassword { json } => hash_password::run(json),
         Verb::Schema => schema::run(),
         Verb::Completions { shell } => completions::run(shell),

@@ -7,7 +7,11 @@ use super::{
     lock,
     text::Text,
 };
-use crate::{proxy::listen::Admission, registry::Registry, store::Store};
+use crate::{
+    proxy::listen::Admission,
+    registry::{OUTCOMES, Registry, process},
+    store::Store,
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -37,6 +41,7 @@ impl Metrics {
         self.refusals(&mut text);
         self.accounts(&mut text);
         strategies(registry, &mut text);
+        calls(registry, &mut text);
         text.family("portcullis_connections", "gauge", "Open client connections.");
         text.sample("portcullis_connections", &[], sources.connections.open());
         let counted = tokio::time::timeout(PATIENCE, sources.store.count_sessions()).await;
@@ -147,6 +152,33 @@ fn strategies(registry: &Registry, text: &mut Text) {
     text.family("portcullis_strategy_queue", "gauge", help);
     for one in registry.list() {
         text.sample("portcullis_strategy_queue", &[("strategy", one.id())], one.queued());
+    }
+}
+
+/// What calls of strategies came to, and what libraries did.
+fn calls(registry: &Registry, text: &mut Text) {
+    let counted = || registry.list().iter().filter_map(|one| Some((one, one.counts()?)));
+    let help = "Calls of strategies by what they came to.";
+    text.family("portcullis_strategy_calls", "counter", help);
+    for (one, counts) in counted() {
+        for (outcome, count) in OUTCOMES.iter().zip(counts.calls()) {
+            let labels = [("strategy", one.id()), ("outcome", outcome)];
+            text.sample("portcullis_strategy_calls_total", &labels, count);
+        }
+    }
+    let name = "portcullis_strategy_call_seconds";
+    text.family(name, "counter", "How long calls of strategies took together.");
+    for (one, counts) in counted() {
+        text.sample(&format!("{name}_total"), &[("strategy", one.id())], seconds(counts.micros()));
+    }
+    let help = "Calls that a strategy has not answered yet, waited for or not.";
+    text.family("portcullis_strategy_in_flight", "gauge", help);
+    for one in registry.list() {
+        text.sample("portcullis_strategy_in_flight", &[("strategy", one.id())], one.in_flight());
+    }
+    text.family("portcullis_plugin_events", "counter", "What strategy libraries did, by name.");
+    for (event, count) in process() {
+        text.sample("portcullis_plugin_events_total", &[("event", event)], count);
     }
 }
 

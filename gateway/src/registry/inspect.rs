@@ -1,11 +1,17 @@
-//! What a library's file is, for `portcullis plugin`: read, never run.
+//! What a library is, for `portcullis plugin`: its file read and never run; or loaded and
+//! started, in a process that may end by it.
 
 use super::{
-    file::{self, Owner},
+    file::{self, Copies, Owner},
+    foreign::{self, Making},
     info::Info,
     libraries,
+    library::Module,
     refusal::Refusal,
+    rules::Rules,
+    runner,
 };
+use portcullis_plugin_api::{Host, Object, StartError};
 use std::path::Path;
 
 /// A file and what it says of itself.
@@ -23,4 +29,47 @@ pub fn inspect(path: &Path) -> Result<Inspected, Refusal> {
     let bytes = file::read(path, Owner::Anybody)?;
     let info = libraries::look(path, &bytes.all);
     Ok(Inspected { sha256: bytes.sha256, bytes: bytes.all.len(), info })
+}
+
+/// What became of one kind that was started.
+pub struct KindChecked {
+    /// Its name.
+    pub kind: String,
+    /// Whether it starts, at least as far as its settings.
+    pub ok: bool,
+    /// How it went.
+    pub detail: String,
+}
+
+/// Loads a library into this process and starts each of its kinds without settings. It may
+/// take the process with it.
+pub async fn check(path: &Path, host: Host) -> Result<Vec<KindChecked>, Refusal> {
+    let bytes = file::read(path, Owner::Checked)?;
+    let info = libraries::look(path, &bytes.all)?;
+    let copies = Copies::passing("check");
+    let copy = copies.put(&bytes)?;
+    // For as long as this process, which ends soon.
+    let module: &'static Module = Box::leak(Box::new(Module::load(path, &copy, info, bytes.sha256)?));
+    let mut all = Vec::new();
+    for kind in &module.info.kinds {
+        let making = Making {
+            module,
+            plugin: module.info.name.clone(),
+            kind: &kind.kind,
+            operations: kind.can(),
+            strategy: "check".to_owned(),
+            slots: 1,
+        };
+        let started = runner::start(foreign::start(making, Object::new(), host.clone()));
+        let (ok, detail) = match runner::started(started, Rules::default().timeout).await {
+            Ok(_) => (true, "starts without settings".to_owned()),
+            Err(StartError::Settings(problems)) => {
+                let keys: Vec<_> = problems.iter().map(|problem| problem.message.clone()).collect();
+                (true, format!("asks for settings: {}", keys.join("; ")))
+            }
+            Err(StartError::Failed(why)) => (false, why),
+        };
+        all.push(KindChecked { kind: kind.kind.clone(), ok, detail });
+    }
+    Ok(all)
 }

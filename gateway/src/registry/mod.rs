@@ -58,7 +58,7 @@ impl Registry {
     /// Starts every configured strategy. Wrong settings are problems of the file, all of
     /// them reported. A strategy that cannot start for another reason stays in the list
     /// and answers [`CallError::Unavailable`], unless it is `required`.
-    /// For a command: of a library, nothing is left behind.
+    /// It is for commands: of a library, nothing is left behind.
     pub async fn start(config: &Config, host: Host) -> Result<Self, Vec<Problem>> {
         Self::start_with(config, host, Copies::passing("command")).await
     }
@@ -86,7 +86,7 @@ impl Registry {
         let place = |strategy: &Strategy, problem| config.strategy_problem(&strategy.id, &problem);
         let real = builtin::KINDS.iter().filter(|kind| scripted::KINDS.iter().all(|s| s.name != kind.name));
         let kinds: Vec<Kind> = real.chain(scripted::KINDS).copied().collect();
-        Self::start_kinds(&kinds, &config.strategies, host, &place).await
+        Self::start_kinds(&kinds, &[], &config.strategies, host, &place).await
     }
 
     async fn start_kinds(
@@ -134,6 +134,11 @@ impl Registry {
     pub fn libraries(&self) -> &[Library] {
         &self.libraries
     }
+}
+
+/// The libraries of a configuration, loaded for a command.
+pub fn load_libraries(config: &Config) -> Vec<Library> {
+    libraries::load(&config.plugins, &Copies::passing("command"))
 }
 
 /// The kinds that there are.
