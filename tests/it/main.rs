@@ -38,6 +38,7 @@ mod operator;
 mod origins;
 mod pages;
 mod paths;
+mod plugins;
 mod policy;
 mod refresh;
 mod reload;

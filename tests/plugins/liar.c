@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "portcullis_plugin.h"
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,10 @@ __attribute__((constructor)) static void began(void) {
     FILE *file = fopen(MARK, "w");
     if (file) fclose(file);
 }
+#endif
+
+#ifdef CRASH
+__attribute__((constructor)) static void crash(void) { raise(SIGSEGV); }
 #endif
 
 static const pc_host *host;

@@ -2,6 +2,7 @@
 
 use crate::{
     connection::Connection,
+    libraries,
     program::{self, Ended},
     request::Request,
     response::Response,
@@ -42,6 +43,7 @@ impl Gateway {
     #[track_caller]
     pub fn start(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
+        let config = config.to_owned() + &libraries::instead_of_built_in();
         fs::write(folder.path().join("portcullis.toml"), config).expect("it can be written");
         Self::start_in(Arc::new(folder), &[])
     }

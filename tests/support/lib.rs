@@ -6,7 +6,7 @@
 //! `raw.rs` bytes against the shared site · `upstream.rs` `recorded.rs` what an upstream saw · `readers.rs` how applications read
 //! it · `websocket.rs` `frames.rs` frames by hand · `login.rs` signing in · `load.rs` many requests at a
 //! steady rate · `wait.rs` conditions instead of sleeps · `rng.rs` repeatable variants ·
-//! `services.rs` programs that may be missing · `certificates.rs` a private authority ·
+//! `libraries.rs` strategy libraries · `services.rs` programs that may be missing · `certificates.rs` a private authority ·
 //! `directory.rs` an OpenLDAP server.
 //!
 //! What may not come in: a crate of the gateway. The tests know the contract only.
@@ -16,6 +16,7 @@ pub mod connection;
 pub mod directory;
 pub mod frames;
 pub mod gateway;
+pub mod libraries;
 pub mod load;
 pub mod login;
 pub mod program;

@@ -123,7 +123,7 @@ fn every_unknown_key_is_refused_by_the_schema_as_by_the_reader() {
         "zzz = 1",
         "[zzz]",
         "[mail]\nurl = \"file:x\"",
-        "[plugins.x]\npath = \"x\"",
+        "[plugins.x]\npath = \"x\"\nzzz = 1",
         "routes = 1",
         "[upstreams.API]\nurls = [\"http://a\"]",
     ] {

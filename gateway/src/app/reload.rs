@@ -93,6 +93,10 @@ impl InForce {
             cores: config.server.threads,
         };
         let registry = Registry::serve(&config, host).await?;
+        let lost = registry.lost_since(&self.control.load().registry);
+        if !lost.is_empty() {
+            return Err(lost);
+        }
         let mut snapshot = Snapshot::new(&config, &tls);
         snapshot.adopt(&self.plane.snapshot.load());
         Ok((Next { config: Arc::new(config), snapshot, pages, registry }, kept))

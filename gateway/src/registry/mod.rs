@@ -130,6 +130,20 @@ impl Registry {
         &self.instances
     }
 
+    /// Libraries that were fine in the registry before and are refused now: a reload is not
+    /// worth a way to sign in that works.
+    pub fn lost_since(&self, before: &Self) -> Vec<Problem> {
+        let was_fine = |name: &str| {
+            before.libraries.iter().any(|library| library.name == name && library.refusal().is_none())
+        };
+        let lost = self.libraries.iter().filter(|library| was_fine(&library.name));
+        lost.filter_map(|library| {
+            let message = format!("[plugins.{}] is not loaded: {}", library.name, library.refusal()?);
+            Some(Problem { place: library.place.clone(), message, help: None, excerpt: None })
+        })
+        .collect()
+    }
+
     /// What became of each `[plugins.NAME]`, in the order of the file.
     pub fn libraries(&self) -> &[Library] {
         &self.libraries

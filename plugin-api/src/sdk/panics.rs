@@ -40,7 +40,8 @@ pub(super) fn keep(gateway: Gateway) {
 pub(super) fn describe(payload: Box<dyn Any + Send>) -> String {
     let last = LAST.try_with(RefCell::take).ok().flatten();
     let said = last.unwrap_or_else(|| text(&*payload).to_owned());
-    if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+    let thrown = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    if let Err(worse) = thrown.or_else(|next| catch_unwind(AssertUnwindSafe(|| drop(next)))) {
         // It would only go on so.
         std::mem::forget(worse);
     }

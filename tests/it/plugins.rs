@@ -1,0 +1,144 @@
+//! Strategies in libraries, through the front door: a plugin in plain C logs a person in, a
+//! broken one is answered 503 while the rest serves, and what the commands say.
+
+use portcullis_tests::{
+    Gateway, Request, Upstream, libraries,
+    login::login,
+    program,
+    site::{PASSWORD, ROUTES, config},
+};
+use std::{fs, path::Path, sync::Arc};
+
+/// `[plugins.NAME]` as `plugin pin` prints it.
+fn pinned(name: &str, path: &Path) -> String {
+    let said = program::run(Path::new("/"), &["plugin", "pin", &path.display().to_string()], "").with_code(0);
+    let (_, lines) = said.stdout.split_once('\n').unwrap();
+    format!("\n[plugins.{name}]\n{lines}\n")
+}
+
+fn stamp() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("stamp.so");
+    libraries::compile("stamp.c", &library, &[]);
+    let table = pinned("stamp", &library);
+    (folder, format!("{ROUTES}{table}\n[strategies.stamp]\nkind = \"stamp\"\nadmit = \"anyone\"\n"))
+}
+
+#[test]
+fn a_library_in_plain_c_logs_a_person_in() {
+    let upstream = Upstream::start();
+    let (_folder, more) = stamp();
+    let gateway = Gateway::start(&config(&upstream.url(), "", &more));
+    gateway.add_user("stamp:ada", "penny black", &["--strategy", "stamp"]);
+    let body = serde_json::json!({ "username": "stamp:ada", "password": "penny black" });
+    let answer = gateway.send(&Request::post("/login/stamp").json(&body)).expect(200, "");
+    assert_eq!(answer.json()["authenticated"]["name"], "stamp:ada");
+    let cookie = answer.cookie("portcullis").unwrap();
+    gateway.send(&Request::get("/x").cookie(&format!("portcullis={cookie}"))).expect(200, "");
+    let wrong = serde_json::json!({ "username": "stamp:ada", "password": "penny red" });
+    gateway.send(&Request::post("/login/stamp").json(&wrong)).expect(401, "bad_credentials");
+    // Case 34: no password is in what it says.
+    assert!(!gateway.output().contains("penny"), "{}", gateway.output());
+    assert!(gateway.output().contains("trusted as the gateway itself"), "{}", gateway.output());
+}
+
+#[test]
+fn a_library_that_cannot_be_loaded_leaves_its_strategy_at_503_and_the_gateway_serving() {
+    let upstream = Upstream::start();
+    let bad = "\n[plugins.bad]\npath = \"/nowhere/bad.so\"\ndanger_unpinned = true\n\n\
+        [strategies.bad]\nkind = \"gone\"\nadmit = \"anyone\"\n";
+    let gateway = Gateway::start(&config(&upstream.url(), "", &format!("{ROUTES}{bad}")));
+    gateway.add_user("alice", PASSWORD, &["--strategy", "local"]);
+    login(&gateway, "alice", PASSWORD);
+    let body = serde_json::json!({ "username": "alice", "password": PASSWORD });
+    gateway.send(&Request::post("/login/bad").json(&body)).expect(503, "strategy_unavailable");
+    let said = gateway.verb(&["check"], "").with_code(1);
+    assert!(said.stderr.contains("[plugins.bad] is not loaded: /nowhere"), "{}", said.stderr);
+    assert!(said.stderr.contains("portcullis.toml:"), "{}", said.stderr);
+
+    let folder = tempfile::tempdir().unwrap();
+    let text = config(&upstream.url(), "", &format!("{ROUTES}{bad}required = true\n"));
+    fs::write(folder.path().join("portcullis.toml"), text).unwrap();
+    let said = program::run(folder.path(), &["serve", "-c", "portcullis.toml"], "").with_code(1);
+    assert!(said.stderr.contains("is required and did not start"), "{}", said.stderr);
+}
+
+#[test]
+fn check_shows_the_problems_of_a_librarys_settings_at_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = pinned("local", libraries::local()) + "override_builtin = true\n";
+    let text = config("http://127.0.0.1:1", "", &format!("{ROUTES}{table}"))
+        .replace("kind = \"local\"", "kind = \"local\"\nmin_lenght = 9");
+    fs::write(folder.path().join("portcullis.toml"), text).unwrap();
+    let said = program::run(folder.path(), &["check", "-c", "portcullis.toml"], "").with_code(1);
+    assert!(
+        said.stderr.contains("portcullis.toml:6:1: [strategies.local] min_lenght: unknown key"),
+        "{}",
+        said.stderr
+    );
+    assert!(said.stderr.contains("did you mean `min_length`?"), "{}", said.stderr);
+}
+
+#[test]
+fn the_commands_say_what_a_library_is() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let library = libraries::local().display().to_string();
+    let run = |arguments: &[&str]| program::run(folder.path(), arguments, "");
+    let said = run(&["plugin", "inspect", &library]).with_code(0).stdout;
+    assert!(
+        said.contains("portcullis-local-plugin 0.") && said.contains("kind    local (begin, credentials)"),
+        "{said}"
+    );
+    let said: serde_json::Value =
+        serde_json::from_str(&run(&["plugin", "inspect", "--json", &library]).with_code(0).stdout).unwrap();
+    assert_eq!((&said["ok"], &said["info"]["abi"]), (&true.into(), &serde_json::json!([1, 0])));
+    let said = run(&["plugin", "check", &library]).with_code(0);
+    assert_eq!(said.stdout, "local: starts without settings\n", "{}", said.stderr);
+
+    let crashes = folder.path().join("crashes.so");
+    libraries::compile("liar.c", &crashes, &["-DCRASH"]);
+    let said = run(&["plugin", "check", &crashes.display().to_string()]).with_code(1);
+    assert!(
+        said.stderr.contains("it crashed the process that had loaded it, with signal 11"),
+        "{}",
+        said.stderr
+    );
+    // Inspecting it runs nothing.
+    run(&["plugin", "inspect", &crashes.display().to_string()]).with_code(0);
+    let said = run(&["plugin", "inspect", "/bin/sh"]).with_code(1).stderr;
+    assert!(said.contains("PLG-0"), "{said}");
+
+    let table = pinned("one", libraries::local())
+        + "override_builtin = true\n"
+        + "[plugins.two]\npath = \"/nowhere\"\ndanger_unpinned = true\n";
+    fs::write(
+        folder.path().join("portcullis.toml"),
+        config("http://127.0.0.1:1", "", &format!("{ROUTES}{table}")),
+    )
+    .unwrap();
+    let said = run(&["plugin", "list", "--json", "-c", "portcullis.toml"]).with_code(0).stdout;
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said[0]["state"], &said[0]["kinds"]), (&"loaded".into(), &serde_json::json!(["local"])));
+    assert_eq!((&said[1]["state"], &said[1]["code"]), (&"failed".into(), &"PLG-01".into()));
+    let said = run(&["plugin", "list", "-c", "portcullis.toml"]).with_code(0).stdout;
+    assert!(said.contains("(PLG-01)") && said.contains("loaded"), "{said}");
+}
+
+#[test]
+fn a_library_that_was_exchanged_is_refused_at_the_next_reload_and_the_one_before_goes_on() {
+    let upstream = Upstream::start();
+    let (folder, more) = stamp();
+    let gateway = Gateway::start(&config(&upstream.url(), "", &more));
+    gateway.add_user("stamp:ada", "penny black", &["--strategy", "stamp"]);
+    // Other bytes at the same path are not what was pinned.
+    fs::remove_file(folder.path().join("stamp.so")).unwrap();
+    libraries::compile("stamp.c", &folder.path().join("stamp.so"), &["-DANOTHER", "-O1"]);
+    let body = serde_json::json!({ "username": "stamp:ada", "password": "penny black" });
+    gateway.send(&Request::post("/login/stamp").json(&body)).expect(200, "");
+    gateway.signal("HUP");
+    portcullis_tests::until("the reload", || {
+        gateway.output().contains("configuration not reloaded").then_some(())
+    });
+    assert!(gateway.output().contains("PLG-05"), "{}", gateway.output());
+    gateway.send(&Request::post("/login/stamp").json(&body)).expect(200, "");
+}

@@ -1,0 +1,53 @@
+//! Strategy libraries: the one of `local`, and C compiled on the spot.
+
+use crate::program;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// `strategies/local` as a library. `tests/run` has built it; a developer's own `cargo test`
+/// has not, and then it is built here, once.
+#[track_caller]
+pub fn local() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let profile = program::program().parent().expect("it lies in a folder").to_owned();
+        let file = profile.join("libportcullis_local.so");
+        if std::env::var_os("PORTCULLIS_PROGRAM").is_none() || !file.exists() {
+            let built = Command::new(env!("CARGO"))
+                .args(["build", "--quiet", "--package", "portcullis-local-plugin"])
+                .current_dir(program::root())
+                .status()
+                .expect("cargo runs");
+            assert!(built.success(), "the library does not build");
+        }
+        file
+    })
+}
+
+/// Compiles a file of `tests/plugins/` to a library.
+#[track_caller]
+pub fn compile(source: &str, library: &Path, flags: &[&str]) {
+    let done = Command::new("cc")
+        .args(["-shared", "-fPIC", "-pthread", "-std=c11", "-Wall", "-Wextra", "-Werror", "-I"])
+        .arg(program::root().join("plugin-api/include"))
+        .args(flags)
+        .arg("-o")
+        .arg(library)
+        .arg(program::root().join("tests/plugins").join(source))
+        .output()
+        .expect("cc is needed");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// What a configuration with this variable set to `library` says beside its own: every
+/// `local` comes out of the library then. The whole suite of logins runs in both forms.
+pub fn instead_of_built_in() -> String {
+    if std::env::var("PORTCULLIS_STRATEGIES").as_deref() != Ok("library") {
+        return String::new();
+    }
+    let path = local().display().to_string();
+    format!("\n[plugins.local]\npath = {path:?}\ndanger_unpinned = true\noverride_builtin = true\n")
+}
