@@ -106,7 +106,6 @@ fn a_problem_of_a_variable_is_reported_under_its_name() {
             "5",
             "[server] drain is not a duration: \"5\"\n    help: write one whole number and a unit: ms, s, m, h or d, as in \"90s\"",
         ),
-        ("PORTCULLIS_PLUGINS__X__PATH", "x", "[plugins] is not built yet"),
         (
             "PORTCULLIS_INCLUDE",
             "x",
