@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // tests: a panic is the report
 
+mod bench;
 mod diagnosis;
 mod groups;
 mod hostile;
