@@ -16,10 +16,10 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+pub const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
 
 /// Where the gateway says its metrics are.
-fn admin(gateway: &Gateway) -> SocketAddr {
+pub fn admin(gateway: &Gateway) -> SocketAddr {
     until("the admin listener", || {
         let said = gateway.output();
         let rest = said.split("metrics at http://").nth(1)?;
@@ -36,11 +36,11 @@ fn raw(at: SocketAddr, request: &str) -> String {
     answer
 }
 
-fn get(at: SocketAddr, path: &str) -> String {
+pub fn get(at: SocketAddr, path: &str) -> String {
     raw(at, &format!("GET {path} HTTP/1.1\r\nHost: anything.test\r\n\r\n"))
 }
 
-fn body(answer: &str) -> &str {
+pub fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").unwrap().1
 }
 

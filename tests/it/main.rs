@@ -9,6 +9,7 @@ mod browser;
 mod cli;
 mod client_address;
 mod cors;
+mod degraded;
 mod demo;
 mod descriptors;
 mod devices;
