@@ -234,6 +234,24 @@ fn an_expired_password_is_changed_on_the_way_in() {
     assert!(!corp.gateway.output().contains("a new one 1"));
 }
 
+/// Point 8.
+#[test]
+fn strategy_test_walks_through_a_login_and_shows_no_secret() {
+    let Some(directory) = Directory::shared() else { return };
+    let corp = Corp::before(directory, &directory.url(), ROLES);
+    let good = corp.gateway.verb(&["strategy", "test", "corp", "--user", "alice"], "").with_code(0);
+    for part in
+        ["service bind", "uid=alice,ou=people,dc=example,dc=org", "cn=ops,ou=groups,dc=example,dc=org"]
+    {
+        assert!(good.stdout.contains(part), "{part}: {good:#?}");
+    }
+    let bad = corp.gateway.verb(&["strategy", "test", "corp", "--user", "nobody"], "").with_code(1);
+    assert!(format!("{}{}", bad.stdout, bad.stderr).contains("check `base` and `filter`"), "{bad:#?}");
+    for said in [&good.stdout, &good.stderr, &bad.stdout, &bad.stderr] {
+        assert!(!said.contains(SERVICE.1), "{said}");
+    }
+}
+
 #[test]
 fn check_names_what_is_wrong_with_the_settings_of_a_directory() {
     let folder = tempfile::tempdir().unwrap();
