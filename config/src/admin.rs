@@ -8,20 +8,46 @@ use std::net::SocketAddr;
 pub struct Admin {
     /// Where `/livez`, `/readyz` and `/metrics` are; none: nowhere.
     pub listen: Option<SocketAddr>,
+    /// Where `{auth}/admin` is.
+    pub api: AdminApi,
+}
+
+/// `[admin] api`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminApi {
+    /// Beside the other endpoints.
+    Public,
+    /// On the admin listener.
+    Listener,
+    /// Nowhere.
+    Off,
 }
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] = &["listen"];
+pub(crate) const KEYS: &[&str] = &["listen", "api"];
 
 /// Reads the table.
 pub(crate) fn read(root: &Table, server: &Server, book: &mut Book<'_>) -> Admin {
     let table = Section::open(root, "admin", KEYS, book);
-    let Some(field) = table.field("listen") else { return Admin { listen: None } };
-    let Some(text) = field.text(book) else { return Admin { listen: None } };
+    let words = [("public", AdminApi::Public), ("listener", AdminApi::Listener), ("off", AdminApi::Off)];
+    let api = table.field("api").and_then(|field| field.one_of(&words, book)).unwrap_or(AdminApi::Public);
+    let listen = listen(&table, server, book);
+    if let Some(field) =
+        table.field("api").filter(|_| api == AdminApi::Listener && table.field("listen").is_none())
+    {
+        let message = format!("{} is on a listener that is not there", field.label());
+        book.refuse_with(field.at(), message, "write listen = \"127.0.0.1:9091\" beside it");
+    }
+    Admin { listen, api }
+}
+
+fn listen(table: &Section<'_>, server: &Server, book: &mut Book<'_>) -> Option<SocketAddr> {
+    let field = table.field("listen")?;
+    let text = field.text(book)?;
     let Ok(address) = text.parse::<SocketAddr>() else {
         let message = format!("{} is not an address and a port: \"{}\"", field.label(), text.escape_debug());
         book.refuse_with(field.at(), message, "write \"127.0.0.1:9091\"");
-        return Admin { listen: None };
+        return None;
     };
     if server.listen.iter().any(|public| meet(*public, address)) {
         let message = format!("{} is an address of [server] listen: {address}", field.label());
@@ -31,7 +57,7 @@ pub(crate) fn read(root: &Table, server: &Server, book: &mut Book<'_>) -> Admin 
             format!("{} can be reached from other machines: it asks nobody who they are", field.label());
         book.warn(field.at(), message, "listen on loopback, or on a network that only your monitor reaches");
     }
-    Admin { listen: Some(address) }
+    Some(address)
 }
 
 /// Whether both cannot be listened on.

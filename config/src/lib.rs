@@ -55,7 +55,7 @@ mod upstream_tls;
 mod upstreams;
 
 pub use accounts::{Accounts, Link};
-pub use admin::Admin;
+pub use admin::{Admin, AdminApi};
 pub use admission::{Admission, Admit, RoleMapping};
 pub use algorithm::Algorithm;
 pub use appearance::{Logo, Template};

@@ -52,6 +52,8 @@ fn seven_lines_are_enough_and_everything_else_has_the_default_of_the_contract() 
     assert!(!accounts.registration && !accounts.verify_email && accounts.reveal_taken);
     assert_eq!((accounts.recovery_lifetime, config.mail.is_none()), (seconds(900), true));
 
+    assert_eq!(config.admin.api, portcullis_config::AdminApi::Public);
+
     let lockout = &config.lockout;
     assert_eq!((lockout.failures, lockout.account_failures, lockout.per_address), (5, 100, 60));
     assert_eq!((lockout.window, lockout.duration), (seconds(120), seconds(900)));

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admin;
+mod admin_api;
 mod appearance;
 mod bodies;
 mod browser;

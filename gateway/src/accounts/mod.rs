@@ -6,12 +6,14 @@
 //! `current.rs` who am I · `strategies.rs` the ways to sign in · `register.rs` ·
 //! `recovery.rs` · `reset.rs` · `verify_email.rs` · `me.rs` · `password.rs` ·
 //! `credentials.rs` · `sessions.rs` one's own devices · `token_check.rs` whether a token is
-//! good.
+//! good · `manage.rs` what operators do with accounts · `admin/` the same as an API.
 
+pub(crate) mod admin;
 pub(crate) mod credentials;
 pub(crate) mod current;
 mod input;
 mod keeper;
+pub(crate) mod manage;
 pub(crate) mod me;
 pub mod name;
 pub(crate) mod password;

@@ -1,18 +1,21 @@
 //! The admin listener: `/livez`, `/readyz` and `/metrics` in plain HTTP/1.1, for an
 //! orchestrator and a monitor. It runs on the control plane and asks nobody who they are,
 //! so it is off unless `[admin] listen` says where, never on a public address, and
-//! everything on it only reads.
+//! everything on it only reads. With `[admin] api = "listener"` the admin API is here too,
+//! which asks for itself.
 //!
-//! `standing.rs` what the gateway can do now · `answer.rs` what is said about it.
+//! `standing.rs` what the gateway can do now · `answer.rs` what is said about it · `api.rs` the
+//! way to the admin API.
 //!
 //! What may not come in: anything that changes something.
 
 mod answer;
+mod api;
 mod standing;
 
 pub use standing::Standing;
 
-use crate::proxy::http1::head::{Head, Limits, Scanner};
+use crate::proxy::http1::head::{Head, Limits, Scanner, Span};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -86,20 +89,31 @@ async fn accept(listener: TcpListener, standing: Arc<Standing>) {
 
 /// One request, one answer, and the end of the connection.
 async fn serve(mut stream: TcpStream, standing: &Standing) -> io::Result<()> {
-    let read = timeout(PATIENCE, read(&mut stream)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-    let answer = match &read {
-        Some((method, path)) => answer::to(method, path, standing).await,
-        None => answer::bad_request(),
-    };
+    let answering = answered(&mut stream, standing);
+    let answer = timeout(PATIENCE * 3, answering).await.map_err(|_| io::ErrorKind::TimedOut)??;
     let sending = async {
-        stream.write_all(answer.as_bytes()).await?;
+        stream.write_all(&answer).await?;
         stream.shutdown().await
     };
     timeout(PATIENCE, sending).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
-/// Method and target. None: it is no request that we read.
-async fn read(stream: &mut TcpStream) -> io::Result<Option<(String, String)>> {
+async fn answered(stream: &mut TcpStream, standing: &Standing) -> io::Result<Vec<u8>> {
+    let read = timeout(PATIENCE, read(stream)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    let Some((head, buffer)) = read else { return Ok(answer::bad_request().into_bytes()) };
+    let text = |span: Span| String::from_utf8_lossy(span.of_buffer(&buffer)).into_owned();
+    let (method, target) = (text(head.method), text(head.target));
+    let control = standing.control.load_full();
+    if api::is_for(&control, &target) {
+        let client = stream.peer_addr()?.ip();
+        let begun = api::Begun { head: &head, buffer: &buffer, client };
+        return api::answer(stream, begun, control).await;
+    }
+    Ok(answer::to(&method, &target, standing).await.into_bytes())
+}
+
+/// The head and what came with it. None: it is no request that we read.
+async fn read(stream: &mut TcpStream) -> io::Result<Option<(Head, Vec<u8>)>> {
     let (mut buffer, mut scanner) = (Vec::new(), Scanner::default());
     let length = loop {
         if stream.read_buf(&mut buffer).await? == 0 {
@@ -115,6 +129,5 @@ async fn read(stream: &mut TcpStream) -> io::Result<Option<(String, String)>> {
     if head.read(bytes, LIMITS).is_err() {
         return Ok(None);
     }
-    let text = |span: &[u8]| String::from_utf8_lossy(span).into_owned();
-    Ok(Some((text(head.method.of_buffer(bytes)), text(head.target.of_buffer(bytes)))))
+    Ok(Some((head, buffer)))
 }

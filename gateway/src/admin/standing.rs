@@ -19,7 +19,7 @@ pub struct Standing {
     pub(super) sources: Sources,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
-    control: Arc<ArcSwap<Control>>,
+    pub(super) control: Arc<ArcSwap<Control>>,
     draining: Draining,
 }
 

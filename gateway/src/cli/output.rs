@@ -1,6 +1,7 @@
 //! Words out: results to stdout, why there is none to stderr. Text for a terminal is
 //! escaped, for names and settings come from elsewhere.
 
+use crate::accounts::manage::Refused;
 use std::{io::Write, process::ExitCode};
 
 /// Why a verb did not do what it was asked (exit code 1).
@@ -25,6 +26,12 @@ impl Failure {
             note(&format!("portcullis: {}", self.0));
         }
         ExitCode::from(1)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self(safe(&refused.to_string()))
     }
 }
 

@@ -22,13 +22,15 @@ pub struct Ask<'a> {
     pub request: &'a EndpointRequest,
     /// The names of our cookies.
     pub cookies: CookieNames,
+    /// It came over the admin listener.
+    pub on_listener: bool,
 }
 
 impl<'a> Ask<'a> {
     pub(super) fn new(control: &'a Control, request: &'a EndpointRequest) -> Self {
         let config = &control.config;
         let cookies = CookieNames::new(&config.session.cookie, config.server.public_url.https);
-        Self { control, request, cookies }
+        Self { control, request, cookies, on_listener: false }
     }
 
     /// The method, `HEAD` as the `GET` that it stands for.

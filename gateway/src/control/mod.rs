@@ -36,7 +36,7 @@ use http::{
     header::{CACHE_CONTROL, STRICT_TRANSPORT_SECURITY},
 };
 use operation::Operation;
-use portcullis_config::Config;
+use portcullis_config::{AdminApi, Config};
 use std::sync::Arc;
 
 /// What an endpoint may use. A reload makes the next one.
@@ -73,10 +73,19 @@ pub fn handler(control: Arc<ArcSwap<Control>>) -> EndpointHandler {
     })
 }
 
+/// A request to the admin API that came over the admin listener.
+pub async fn answer_on_listener(control: &Control, request: &EndpointRequest) -> Response<Bytes> {
+    answer_at(Ask { on_listener: true, ..Ask::new(control, request) }).await
+}
+
 /// One request, one answer. A `HEAD` is answered like a `GET`; whoever frames the answer
 /// leaves its body out.
 async fn answer(control: &Control, request: &EndpointRequest) -> Response<Bytes> {
-    let ask = Ask::new(control, request);
+    answer_at(Ask::new(control, request)).await
+}
+
+async fn answer_at(ask: Ask<'_>) -> Response<Bytes> {
+    let control = ask.control;
     let mut response = match operate(&ask).await {
         Ok(response) => response,
         Err(problem) => {
@@ -99,6 +108,10 @@ async fn operate(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let Some(operation) = operation::find(&ask.request.path, &ask.control.config.endpoints) else {
         return Err(Code::NotFound.into());
     };
+    let here = if ask.on_listener { AdminApi::Listener } else { AdminApi::Public };
+    if matches!(operation, Operation::Admin(_)) && ask.control.config.admin.api != here {
+        return Err(Code::NotFound.into());
+    }
     let method = ask.method();
     if !operation.methods().contains(&method) {
         let mut problem = Problem::from(Code::MethodNotAllowed);
@@ -131,6 +144,7 @@ async fn operate(ask: &Ask<'_>) -> Result<Reply, Problem> {
         (Operation::Sessions, _) => accounts::sessions::list(ask).await,
         (Operation::SessionAt(sid), _) => accounts::sessions::end(ask, sid).await,
         (Operation::SessionEnd(sid), _) => accounts::sessions::end_by_form(ask, sid).await,
+        (Operation::Admin(which), _) => accounts::admin::answer(ask, which).await,
         (Operation::TokenCheck, _) => accounts::token_check::check(ask).await,
         (Operation::Register, false) => accounts::register::show(ask),
         (Operation::Register, true) => accounts::register::submit(ask).await,

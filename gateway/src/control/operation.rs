@@ -1,6 +1,7 @@
 //! Path and method to operation. What is not here is 404: endpoints of later issues, and
 //! the names kept for later (contract section 5).
 
+use crate::accounts::admin::path::{self, Which};
 use http::Method;
 use portcullis_config::Endpoints;
 
@@ -51,6 +52,8 @@ pub(super) enum Operation<'a> {
     CredentialRemove(&'a str),
     /// `/.well-known/change-password`
     ChangePassword,
+    /// `{auth}/admin/users` and below
+    Admin(Which<'a>),
     /// `{auth}/strategies`
     Strategies,
     /// `{auth}/jwks.json`, `/.well-known/jwks.json`
@@ -63,6 +66,7 @@ impl Operation<'_> {
         match self {
             Self::Login | Self::LoginAt(_) | Self::Callback(_) | Self::Logout => &[Method::GET, Method::POST],
             Self::Refresh => &[Method::POST, Method::DELETE],
+            Self::Admin(which) => which.methods(),
             Self::SessionAt(_) => &[Method::DELETE],
             Self::SessionEnd(_) | Self::TokenCheck | Self::BackChannel(_) => &[Method::POST],
             Self::FrontChannel(_) | Self::Sessions | Self::Current | Self::Strategies | Self::Jwks => {
@@ -126,7 +130,10 @@ pub(super) fn find<'a>(path: &'a str, endpoints: &Endpoints) -> Option<Operation
         "/jwks.json" => Some(Operation::Jwks),
         "/sessions" => Some(Operation::Sessions),
         "/token/check" => Some(Operation::TokenCheck),
-        other => session(other.strip_prefix("/sessions/")?),
+        other => match other.strip_prefix("/admin") {
+            Some(rest) => path::find(rest).map(Operation::Admin),
+            None => session(other.strip_prefix("/sessions/")?),
+        },
     }
 }
 

@@ -10,27 +10,27 @@ use super::{
     open::stuck,
     secret, shown,
 };
-use crate::sessions::Account;
-
-/// The longest role (contract section 1).
-const LONGEST_ROLE: usize = 128;
+use crate::{
+    accounts::manage::{self, Wanted},
+    sessions::Account,
+};
 
 pub(super) async fn password(room: &Room, which: UserPasswd) -> Result<(), Failure> {
     let account = room.account(&which.name).await?;
     let registry = strategy::start(&room.config).await?;
-    let default = room.config.login.default.as_deref();
+    let house = room.house(&registry);
     // The password that is there is the one that is meant: a second one at another
     // strategy would leave the old one good.
     let kept = room.store.credential_strategies(account.uuid).await.map_err(stuck)?;
-    let kept: Vec<_> = kept.iter().filter(|id| secret::keeps(&registry, id)).map(String::as_str).collect();
+    let kept: Vec<_> = kept.iter().filter(|id| manage::keeps(&registry, id)).map(String::as_str).collect();
     let named = match (which.strategy.as_deref(), kept.as_slice()) {
         (None, [one]) => Some(*one),
         (named, _) => named,
     };
-    let strategy = secret::keeper(&registry, named, default)?;
+    let strategy = manage::keeper(house, named)?;
     let from = if which.password_stdin { secret::From::Stdin } else { secret::From::Prompt };
-    let op = from.take(secret::about_account(&account))?;
-    let credential = secret::credential(room, &strategy, account.uuid, op).await?;
+    let op = from.take(manage::about_account(&account))?;
+    let credential = manage::credential(house, account.uuid, Wanted::Kept(strategy, op)).await?;
     let found = room.store.replace_secret(account.uuid, credential, room.clock.now()).await.map_err(stuck)?;
     told(room, found, &account, "has a new password; all its sessions are over", which.json).await
 }
@@ -60,34 +60,11 @@ pub(super) async fn delete(room: &Room, which: &Named) -> Result<(), Failure> {
 
 pub(super) async fn roles(room: &Room, which: &Named, roles: Vec<String>) -> Result<(), Failure> {
     let account = room.account(&which.name).await?;
-    let roles = checked_roles(roles)?;
+    let roles = manage::checked_roles(roles)?;
     let what =
         if roles.is_empty() { "has no roles".into() } else { format!("has {}", safe(&roles.join(", "))) };
     let found = room.store.set_roles(account.uuid, roles, room.clock.now()).await.map_err(stuck)?;
     told(room, found, &account, &what, which.json).await
-}
-
-/// A role has no comma or control character and at most 128 bytes; each is there once.
-pub(super) fn checked_roles(given: Vec<String>) -> Result<Vec<String>, Failure> {
-    let mut roles: Vec<String> = Vec::new();
-    for role in given {
-        let role = role.trim();
-        let odd = role.is_empty()
-            || role.len() > LONGEST_ROLE
-            || role.contains(',')
-            || role.contains(char::is_control);
-        if odd {
-            return Err(Failure::new(format!(
-                "`{}` is no role: 1 to {LONGEST_ROLE} bytes without a comma or control character; \
-                 give several one by one",
-                safe(role)
-            )));
-        }
-        if !roles.iter().any(|r| r == role) {
-            roles.push(role.to_owned());
-        }
-    }
-    Ok(roles)
 }
 
 /// In words, or as the account that it has become. Somebody else may have deleted it in
@@ -102,22 +79,4 @@ async fn told(room: &Room, found: bool, account: &Account, what: &str, as_json: 
         false => result(&format!("account {name} {what}")),
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn roles(given: &[&str]) -> Result<Vec<String>, Failure> {
-        checked_roles(given.iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn a_role_is_kept_once_and_one_that_could_pass_for_two_is_refused() {
-        assert_eq!(roles(&["staff", " staff ", "a b"]).unwrap(), ["staff", "a b"]);
-        assert!(roles(&[]).unwrap().is_empty());
-        for bad in ["", " ", "a,b", "a\nb", "a\u{9b}", &"x".repeat(129)] {
-            assert!(roles(&["fine", bad]).is_err(), "{bad:?}");
-        }
-    }
 }

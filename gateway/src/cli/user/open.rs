@@ -2,9 +2,10 @@
 
 use super::super::output::{Failure, safe};
 use crate::{
-    accounts::name,
+    accounts::{manage::House, name},
     clock::Clock,
     random::Random,
+    registry::Registry,
     sessions::Account,
     store::{OpenMode, Store, StoreError, StoreOptions},
 };
@@ -31,6 +32,12 @@ impl Room {
         })
         .map_err(|error| Failure::new(error.to_string()))?;
         Ok(Self { config, store, clock, random })
+    }
+
+    /// What managing accounts works with.
+    pub(in crate::cli) fn house<'a>(&'a self, registry: &'a Registry) -> House<'a> {
+        let Self { config, store, clock, random } = self;
+        House { config, store, registry, clock, random }
     }
 
     /// The account of this name, however it is spelled.
