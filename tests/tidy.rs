@@ -314,6 +314,21 @@ fn docs_name_only_paths_that_exist() {
 }
 
 #[test]
+fn every_test_that_the_table_of_capabilities_names_is_one() {
+    let page = fs::read_to_string(root().join("docs/seeds.md")).unwrap();
+    let all: String = sources().iter().map(|source| source.text.as_str()).collect();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let named: Vec<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 60, "only {} are named", named.len());
+    for name in named {
+        assert!(
+            all.contains(&format!("fn {name}(")),
+            "docs/seeds.md names {name}, and there is no such test"
+        );
+    }
+}
+
+#[test]
 fn every_page_is_in_the_summary_of_the_book() {
     let mut pages = Vec::new();
     files(&root().join("docs"), ".md", &mut pages);

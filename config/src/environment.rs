@@ -169,7 +169,7 @@ mod tests {
         // The rules for these are written out in `path`.
         assert_eq!(
             crate::load::OPEN_TABLES,
-            ["strategies", "plugins", "upstreams", "routes", "identity_headers"]
+            ["strategies", "plugins", "upstreams", "routes", "aliases", "identity_headers"]
         );
     }
 

@@ -13,6 +13,7 @@ mod address;
 mod admin;
 mod admission;
 mod algorithm;
+mod aliases;
 mod appearance;
 mod assertion;
 mod certificate;
@@ -58,6 +59,7 @@ pub use accounts::{Accounts, Link};
 pub use admin::{Admin, AdminApi};
 pub use admission::{Admission, Admit, RoleMapping};
 pub use algorithm::Algorithm;
+pub use aliases::{Alias, View};
 pub use appearance::{Logo, Template};
 pub use assertion::Assertion;
 pub use certificate::Certificate;
@@ -97,6 +99,8 @@ pub struct Config {
     pub server: Server,
     /// `[admin]`
     pub admin: Admin,
+    /// `[[aliases]]`
+    pub aliases: Vec<Alias>,
     /// `[store]`
     pub store: Store,
     /// `[endpoints]`

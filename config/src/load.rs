@@ -2,8 +2,8 @@
 //! not come in: the rules of one table.
 
 use crate::{
-    Config, accounts, admin, assertion, endpoints, environment, identity_headers, include, limits, lockout,
-    log, login, mail, nearest, plugins,
+    Config, accounts, admin, aliases, assertion, endpoints, environment, identity_headers, include, limits,
+    lockout, log, login, mail, nearest, plugins,
     problem::{At, Book, Problem},
     routes, server, session, store, strategies, token,
     tree::{self, Table, Value},
@@ -55,7 +55,8 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
 ];
 
 /// The tables whose next keys are the operator's.
-pub(crate) const OPEN_TABLES: &[&str] = &["strategies", "plugins", "upstreams", "routes", "identity_headers"];
+pub(crate) const OPEN_TABLES: &[&str] =
+    &["strategies", "plugins", "upstreams", "routes", "aliases", "identity_headers"];
 
 /// Where a configuration is looked for when nobody says where.
 const USUAL: [&str; 2] = ["./portcullis.toml", "/etc/portcullis/portcullis.toml"];
@@ -211,6 +212,7 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
     Config {
         file,
         admin: admin::read(root, &server, book),
+        aliases: aliases::read(root, &endpoints, &routes, book),
         store: store::read(root, around, book),
         session: session::read(root, book),
         token: token::read(root, &server.public_url, around, book),

@@ -4,7 +4,7 @@
 //! `tests/defaults.rs`.)
 
 use crate::{
-    identity_headers,
+    aliases, identity_headers,
     load::{OPEN_TABLES, TABLES},
     parse, plugins, routes, strategies,
     tree::{self, Node, Table, Value},
@@ -27,6 +27,7 @@ fn accepted() -> Vec<Key> {
         "plugins" => (*name, plugins::KEYS),
         "upstreams" => (*name, upstreams::KEYS),
         "routes" => (*name, routes::KEYS),
+        "aliases" => (*name, aliases::KEYS),
         "identity_headers" => (*name, &headers[..]),
         other => panic!("{other} is not on the page"),
     });

@@ -5,7 +5,7 @@
 //! accepted: that is the readers' business, and a test asks them about every key.
 
 use crate::{
-    identity_headers,
+    aliases, identity_headers,
     load::{OPEN_TABLES, TABLES},
     plugins, policy, routes, rule, strategies,
     tree::{self, Value},
@@ -32,6 +32,7 @@ enum Shape {
     Admit,
     Mappings,
     HeadersOrFalse,
+    Table(&'static str),
 }
 
 const LINK: &[&str] = &["never", "verified-email"];
@@ -48,6 +49,9 @@ const SHAPES: &[(&str, &str, Shape)] = &[
     ("strategies", "roles", Shape::Mappings),
     ("strategies", "link", Shape::Words(LINK)),
     ("plugins", "isolation", Shape::Words(&["in-process"])),
+    ("aliases", "fields", Shape::Table("string")),
+    ("aliases", "status", Shape::Table("integer")),
+    ("aliases", "view", Shape::Words(&["flat", "json-api"])),
     ("routes", "policy", Shape::Policy),
     ("routes", "identity_headers", Shape::HeadersOrFalse),
     ("routes", "assertion", Shape::Words(&["header", "authorization", "off"])),
@@ -63,6 +67,7 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("plugins", &["path"]),
     ("upstreams", &["urls"]),
     ("routes", &["path", "upstream"]),
+    ("aliases", &["from", "to"]),
 ];
 
 /// What the example says of a key.
@@ -126,6 +131,7 @@ fn open_table(name: &str, lines: &BTreeMap<(String, String), Line>) -> Json {
         "plugins" => by_id(table(name, plugins::KEYS, false, lines)),
         "upstreams" => by_id(table(name, upstreams::KEYS, false, lines)),
         "routes" => json!({ "type": "array", "items": table(name, routes::KEYS, false, lines) }),
+        "aliases" => json!({ "type": "array", "items": table(name, aliases::KEYS, false, lines) }),
         _ => {
             let strip = table(name, &[identity_headers::STRIP], false, lines);
             json!({
@@ -151,6 +157,7 @@ fn shape(name: &str, key: &str, example: Option<&Json>) -> Json {
                 "type": "object",
                 "additionalProperties": { "anyOf": [text(), texts()] },
             }),
+            Shape::Table(of) => json!({ "type": "object", "additionalProperties": { "type": of } }),
             Shape::HeadersOrFalse => json!({ "anyOf": [
                 { "enum": [false] },
                 { "type": "object", "additionalProperties": text() },

@@ -3,7 +3,7 @@
 //! may not come in: names that the contract does not have.
 
 /// Whole tables, by their name at the root, as they are written in a file.
-const TABLES: &[(&str, &str)] = &[("aliases", "[[aliases]]")];
+const TABLES: &[(&str, &str)] = &[];
 
 /// Keys of tables that do exist. The root has no name; `policy` is the table of a route.
 const KEYS: &[(&str, &[&str])] = &[("token", &["trusted"]), ("upstreams", &["http2"])];

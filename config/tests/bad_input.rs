@@ -55,13 +55,14 @@ fn each_bad_input_is_answered_with_its_place_and_what_to_write() {
 
 #[test]
 fn every_problem_is_reported_at_once_in_the_order_of_the_file() {
-    let found = problems(&format!("{SEVEN_LINES}[server]\nlisen = \"x\"\n[[aliases]]\n[log]\naccess = 1\n"));
+    let found =
+        problems(&format!("{SEVEN_LINES}[server]\nlisen = \"x\"\n[[token.trusted]]\n[log]\naccess = 1\n"));
     let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
         [
             "p:9:1: unknown key `lisen` in [server]\n    help: did you mean `listen`?",
-            "p:10:3: [[aliases]] is not built yet",
+            "p:10:9: [[token.trusted]] is not built yet",
             "p:12:10: [log] access must be true or false, not an integer",
         ]
     );

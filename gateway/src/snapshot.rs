@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub assertion: Assertion,
     /// Limits on clients.
     pub limits: config::Limits,
+    /// Old clients' names for endpoints.
+    pub aliases: Vec<config::Alias>,
 }
 
 /// How assertions are sent.
@@ -150,6 +152,7 @@ impl Snapshot {
                 reuse: config.assertion.lifetime / 2,
             },
             limits: config.limits.clone(),
+            aliases: config.aliases.clone(),
         }
     }
 

@@ -76,6 +76,7 @@ fn file(table: &str, line: &str) -> String {
         "plugins" => with("[plugins.x]", &["path = \"x\"", "danger_unpinned = true"]),
         "upstreams" => with("[upstreams.api]", &["urls = [\"http://127.0.0.1:3000\"]"]),
         "routes" => upstream.to_owned() + &with("[[routes]]", &["path = \"/*\"", "upstream = \"api\""]),
+        "aliases" => with("[[aliases]]", &["from = \"POST /x\"", "to = \"login\""]),
         "login" | "accounts" => format!("[strategies.local]\nkind = \"local\"\n[{table}]\n{line}\n"),
         "" => format!("{line}\n"),
         _ => format!("[{table}]\n{line}\n"),
@@ -89,6 +90,7 @@ fn all_keys() -> Vec<(&'static str, &'static str)> {
         ("plugins", plugins::KEYS),
         ("upstreams", upstreams::KEYS),
         ("routes", routes::KEYS),
+        ("aliases", aliases::KEYS),
         ("identity_headers", &[identity_headers::STRIP][..]),
     ];
     assert_eq!(open.map(|(name, _)| name), OPEN_TABLES);

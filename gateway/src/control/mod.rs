@@ -3,6 +3,7 @@
 //! `operation.rs` path and method to operation · `ask.rs` a request as endpoints see it ·
 //! `who.rs` who is asking · `reply.rs` answers.
 
+mod alias;
 mod ask;
 mod operation;
 pub(crate) mod reply;
@@ -81,12 +82,19 @@ pub async fn answer_on_listener(control: &Control, request: &EndpointRequest) ->
 /// One request, one answer. A `HEAD` is answered like a `GET`; whoever frames the answer
 /// leaves its body out.
 async fn answer(control: &Control, request: &EndpointRequest) -> Response<Bytes> {
-    answer_at(Ask::new(control, request)).await
+    let Some((alias, path)) = alias::find(control, request) else {
+        return answer_at(Ask::new(control, request)).await;
+    };
+    let reply = match alias::rewritten(control, request, alias, path) {
+        Ok(request) => answer_at(Ask::new(control, &request)).await,
+        Err(problem) => finished(control, Ask::new(control, request).refuse(&problem)),
+    };
+    alias::answered(reply, alias)
 }
 
 async fn answer_at(ask: Ask<'_>) -> Response<Bytes> {
     let control = ask.control;
-    let mut response = match operate(&ask).await {
+    let response = match operate(&ask).await {
         Ok(response) => response,
         Err(problem) => {
             if let Some(limit) = login::body::limit(&problem) {
@@ -95,6 +103,11 @@ async fn answer_at(ask: Ask<'_>) -> Response<Bytes> {
             ask.refuse(&problem)
         }
     };
+    finished(control, response)
+}
+
+/// What every answer of an endpoint has.
+fn finished(control: &Control, mut response: Reply) -> Reply {
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if control.config.server.public_url.https {

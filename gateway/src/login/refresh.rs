@@ -37,7 +37,8 @@ pub(crate) async fn renew(ask: &Ask<'_>) -> Result<Reply, Problem> {
         None => return Err(Code::InvalidToken.into()),
     };
     let opened = opened(ask, live, &value, &replaced);
-    let shape = body.map_or(Shape::Json, |body| body.shape);
+    let usual = if ask.takes_json_api() { Shape::JsonApi } else { Shape::Json };
+    let shape = body.map_or(usual, |body| body.shape);
     let answer = answer::superset(ask, shape, lifetime, &opened);
     // Signing took its time: what ended meanwhile is not handed out.
     if opened.live.is_live(ask.control.clock.now()) { Ok(answer) } else { Err(Code::InvalidToken.into()) }

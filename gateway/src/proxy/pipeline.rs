@@ -161,7 +161,7 @@ pub async fn decide(
     worker: &Worker,
     snapshot: &Snapshot,
 ) -> Result<Decision, Refusal> {
-    if snapshot.is_endpoint(&request.host.host, &request.path) {
+    if snapshot.is_endpoint(&request.host.host, request.method, &request.path) {
         if request.encoded_slash {
             return Err(Problem::from(Code::BadPath).detail("the path holds %2F").into());
         }
@@ -252,12 +252,12 @@ impl Snapshot {
 
     /// Phase 2: paths of ours, which no route hides, and well-known ones, which an exact
     /// route does.
-    fn is_endpoint(&self, host: &str, path: &str) -> bool {
+    fn is_endpoint(&self, host: &str, method: &str, path: &str) -> bool {
         let ours = [&self.endpoints.login, &self.endpoints.logout, &self.endpoints.auth];
         let inside = |root: &&String| {
             path.strip_prefix(root.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'))
         };
-        if ours.iter().any(inside) {
+        if ours.iter().any(inside) || self.aliases.iter().any(|alias| alias.leads(method, path).is_some()) {
             return true;
         }
         let well_known = matches!(path, "/.well-known/jwks.json" | "/.well-known/change-password");

@@ -105,6 +105,11 @@ impl Store {
             {
                 return Ok(Err(CreateRefused::EmailTaken));
             }
+            if change.email.is_some() || change.secret.is_some() {
+                // What was mailed was mailed to the old address, or for the old password.
+                db.prepare_cached("DELETE FROM mailed_tokens WHERE account = ?1")?
+                    .execute([uuid.to_string()])?;
+            }
             write(db, &before, &change, now)?;
             tell(db, &Change::AccountChanged(uuid), now)?;
             if let Some(secret) = &change.secret {

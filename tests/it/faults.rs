@@ -1,0 +1,212 @@
+//! What a client was told is on disk, whatever happens to the process or the disk (rows R-06
+//! to R-10). A short loop of kills here, a long one in `./tests/run --long`.
+
+use portcullis_tests::{
+    Connection, Gateway, Request, Site, Upstream,
+    login::{login, try_login},
+    program,
+    site::{PASSWORD, ROUTES, config},
+    until,
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpStream,
+    process::{Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+/// Long enough for a gateway to come back, however busy the machine is.
+const MORE: &str = "[token]\nrefresh_grace = \"5m\"\nlifetime = \"1h\"\n[lockout]\nper_address = 1000000\n";
+
+fn rounds() -> usize {
+    std::env::var("PORTCULLIS_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20)
+}
+
+/// What was acknowledged: the newest refresh token of each family, the ended ones, and names
+/// of accounts.
+#[derive(Default)]
+struct Told {
+    good: Vec<String>,
+    ended: Vec<String>,
+    accounts: Vec<String>,
+}
+
+/// One who writes until the gateway is gone.
+fn write(address: std::net::SocketAddr, admin: &str, number: usize, told: &Mutex<Told>, stop: &AtomicBool) {
+    let mut turn = 0;
+    while !stop.load(Relaxed) {
+        turn += 1;
+        let send = |request: Request| {
+            let mut connection = Connection::over(TcpStream::connect(address).ok()?);
+            connection.write(&request.bytes(&address.to_string())).try_response_to("POST").ok()
+        };
+        let value = told.lock().unwrap().good[number].clone();
+        let body = json!({ "refresh_token": value });
+        let Some(answer) = send(Request::post("/auth/refresh").json(&body)) else { return };
+        assert_eq!(answer.status, 200, "{answer:?}");
+        told.lock().unwrap().good[number] = answer.json()["refresh_token"].as_str().unwrap().to_owned();
+        let name = format!("n{number}-{turn}-{}", admin.len() + value.len() + turn);
+        let name = format!("{name}-{}", &value[value.len() - 6..].to_lowercase().replace(['_', '-'], "x"));
+        let body = json!({ "name": name, "email": format!("{name}@x.io"), "roles": ["a", "b"], "app": { "n": turn } });
+        let Some(answer) = send(Request::post("/auth/admin/users").bearer(admin).json(&body)) else { return };
+        if answer.status == 201 {
+            told.lock().unwrap().accounts.push(answer.json()["uuid"].as_str().unwrap().to_owned());
+        }
+    }
+}
+
+fn token_login(gateway: &Gateway) -> Value {
+    let body = json!({ "username": "root", "password": PASSWORD, "transport": "token" });
+    gateway.send(&Request::post("/login").json(&body)).expect(200, "").json()
+}
+
+// R-06, R-07
+#[test]
+fn a_kill_in_the_middle_of_writes_loses_nothing_that_was_told_and_tears_nothing() {
+    let text =
+        config("http://127.0.0.1:9", "public_url = \"http://127.0.0.1:8080\"", &format!("{ROUTES}\n{MORE}"));
+    let mut gateway = Gateway::start(&text);
+    gateway.add_user("root", PASSWORD, &["--role", "admin"]);
+    let admin = token_login(&gateway)["token"].as_str().unwrap().to_owned();
+    let refresh = |gateway: &Gateway| token_login(gateway)["refresh_token"].as_str().unwrap().to_owned();
+    let told = Arc::new(Mutex::new(Told::default()));
+    for _ in 0..3 {
+        told.lock().unwrap().good.push(refresh(&gateway));
+    }
+    let mut slowest = Duration::ZERO;
+    for round in 0..rounds() {
+        let ended = refresh(&gateway);
+        let end = Request::new("DELETE", "/auth/refresh").json(&json!({ "refresh_token": ended }));
+        gateway.send(&end).expect(204, "");
+        told.lock().unwrap().ended.push(ended);
+        let (stop, address) = (AtomicBool::new(false), gateway.address);
+        let began = std::thread::scope(|scope| {
+            for number in 0..3 {
+                let (admin, told, stop) = (&admin, &told, &stop);
+                scope.spawn(move || write(address, admin, number, told, stop));
+            }
+            // At another moment each time; the writers do not wait for it.
+            std::thread::sleep(Duration::from_millis((round * 7 % 50) as u64));
+            gateway.signal("KILL");
+            stop.store(true, Relaxed);
+            Instant::now()
+        });
+        gateway = gateway.kill_and_restart();
+        slowest = slowest.max(began.elapsed());
+        check(&gateway, &admin, &told.lock().unwrap(), round);
+    }
+    println!(
+        "{} rounds, slowest recovery {slowest:?}, {} accounts",
+        rounds(),
+        told.lock().unwrap().accounts.len()
+    );
+}
+
+/// A value that was told is good, or the one before the good one and within grace: the same
+/// successor comes again.
+fn check(gateway: &Gateway, admin: &str, told: &Told, round: usize) {
+    let ask =
+        |value: &str| gateway.send(&Request::post("/auth/refresh").json(&json!({ "refresh_token": value })));
+    for value in &told.good {
+        assert_eq!(ask(value).status, 200, "round {round}: an acknowledged rotation is lost");
+    }
+    for value in told.ended.iter().rev().take(3) {
+        assert_eq!(ask(value).status, 401, "round {round}: an ended session is back");
+    }
+    for uuid in told.accounts.iter().rev().take(10) {
+        let one = gateway.send(&Request::get(&format!("/auth/admin/users/{uuid}")).bearer(admin));
+        let one = one.expect(200, "").json();
+        assert_eq!(one["roles"], json!(["a", "b"]), "round {round}: torn: {one}");
+        assert_eq!(one["email"], format!("{}@x.io", one["name"].as_str().unwrap()), "round {round}");
+    }
+}
+
+/// A gateway whose disk fails when told to.
+fn on_a_bad_disk() -> Option<(Site, std::path::PathBuf)> {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let library = folder.path().join("disk.so");
+    let source = program::root().join("tests/faults/disk.c");
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+    if !built.is_ok_and(|status| status.success()) {
+        assert!(std::env::var("PORTCULLIS_REQUIRE_SERVICES").is_err(), "cc must be there");
+        eprintln!("SKIPPED: no cc, so no disk that fails");
+        return None;
+    }
+    let upstream = Upstream::start();
+    let text = config(&upstream.url(), "public_url = \"http://127.0.0.1:8080\"", ROUTES);
+    fs::write(folder.path().join("portcullis.toml"), text).unwrap();
+    let faults = folder.path().to_path_buf();
+    let variables = [("LD_PRELOAD", library.to_str().unwrap()), ("FAULTS", faults.to_str().unwrap())];
+    let gateway = Gateway::start_in(folder.clone(), &variables);
+    gateway.add_user("alice", PASSWORD, &["--role", "staff"]);
+    let alice = login(&gateway, "alice", PASSWORD);
+    Some((Site { gateway, upstream, alice }, faults))
+}
+
+// R-08, R-09
+#[test]
+fn a_full_or_failing_disk_is_503_for_writes_and_nothing_else_and_gets_well_by_itself() {
+    for fault in ["full", "sync"] {
+        let Some((site, faults)) = on_a_bad_disk() else { return };
+        site.send(&site.as_alice("/app")).expect(200, "");
+        fs::write(faults.join(fault), "").unwrap();
+        for _ in 0..3 {
+            try_login(&site.gateway, "alice", PASSWORD).expect(503, "store_unavailable");
+        }
+        site.send(&site.as_alice("/app")).expect(200, "");
+        site.send(&Request::get("/public/x")).expect(200, "");
+        fs::remove_file(faults.join(fault)).unwrap();
+        let told = until("the store writes again", || {
+            let answer = try_login(&site.gateway, "alice", PASSWORD);
+            (answer.status == 200).then_some(answer)
+        });
+        let cookie = format!("portcullis={}", told.cookie("portcullis").unwrap());
+        let Site { gateway, upstream: _upstream, alice } = site;
+        let gateway = gateway.kill_and_restart();
+        for cookie in [&cookie, &alice.cookie] {
+            let answer = gateway.send(&Request::get("/auth/current").cookie(cookie)).expect(200, "");
+            assert_eq!(answer.json()["authenticated"]["name"], "alice", "{fault}: what was told is there");
+        }
+    }
+}
+
+// R-10
+#[test]
+fn a_store_that_somebody_has_locked_is_503_within_two_seconds_and_known_sessions_go_on() {
+    let site = Site::own();
+    site.send(&site.as_alice("/app")).expect(200, "");
+    let hold = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
+                c.execute('BEGIN EXCLUSIVE')\nprint('held', flush=True)\nsys.stdin.read()\n";
+    let mut holder = Command::new("python3")
+        .args(["-c", hold, site.gateway.file("portcullis.db").to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 runs");
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "held\n");
+    let start = Instant::now();
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let asked: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| try_login(&site.gateway, "alice", PASSWORD))).collect();
+        site.send(&site.as_alice("/app")).expect(200, "");
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    for answer in answers {
+        answer.expect(503, "store_unavailable");
+    }
+    assert!(start.elapsed() < Duration::from_secs(6), "no pile-up: {:?}", start.elapsed());
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    until("the store writes again", || {
+        (try_login(&site.gateway, "alice", PASSWORD).status == 200).then_some(())
+    });
+}
