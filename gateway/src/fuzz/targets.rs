@@ -246,7 +246,9 @@ fn path(input: &[u8]) {
         let Some(target) = RequestTarget::parse(input, https) else { continue };
         let Ok(normal) = normal_path(target.path) else { continue };
         let again = normal_path(normal.text.as_bytes()).expect("a normal form has one");
-        assert_eq!((&again.text, again.encoded_slash), (&normal.text, normal.encoded_slash));
+        assert_eq!(again.text, normal.text);
+        // A `%2F` that dots have removed is still one that was sent.
+        assert!(normal.encoded_slash || !again.encoded_slash);
         assert!(normal.text.starts_with('/') && normal.text.is_ascii() && !normal.text.contains("//"));
         assert!(!normal.text.split('/').any(|segment| matches!(segment, "." | "..")));
         assert!(!normal.text.bytes().any(|byte| byte <= b' ' || matches!(byte, b'#' | b'\\' | b'?' | 0x7f)));
