@@ -50,6 +50,7 @@ mod strategies;
 mod strategy_settings;
 mod token;
 mod tree;
+mod trusted;
 mod unbuilt;
 mod unwise;
 mod upstream_tls;
@@ -84,6 +85,7 @@ pub use session::{SameSite, Session};
 pub use store::{Store, StoreKey};
 pub use strategies::Strategy;
 pub use token::Token;
+pub use trusted::{Trusted, TrustedIntrospection};
 pub use upstream_tls::{CaFile, UpstreamTls};
 pub use upstreams::{Health, Upstream, Url};
 

@@ -191,6 +191,7 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
     let upstreams = upstreams::read(root, around, book);
     let endpoints = endpoints::read(root, book);
     let ids: Vec<&str> = strategies.iter().map(|strategy| strategy.id.as_str()).collect();
+    let token = token::read(root, &server.public_url, &ids, around, book);
     let routes = routes::read(root, &upstreams, &ids, &endpoints, book);
     let accounts = accounts::read(root, strategies, login.default.as_deref(), book);
     let (strategies, settings_places) = read.over(&accounts);
@@ -215,7 +216,7 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
         aliases: aliases::read(root, &endpoints, &routes, book),
         store: store::read(root, around, book),
         session: session::read(root, book),
-        token: token::read(root, &server.public_url, around, book),
+        token,
         mail: mail::read(root, around, book),
         lockout: lockout::read(root, book),
         limits: limits::read(root, book),

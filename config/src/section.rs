@@ -94,12 +94,7 @@ fn check_keys(table: &Table, name: &str, shape: &str, keys: &[&str], book: &mut 
             continue;
         }
         if later.contains(&key) {
-            // Arrays of tables are called as they are written.
-            let what = match key {
-                "trusted" => "[[token.trusted]]".to_owned(),
-                _ => format!("{name} {key}"),
-            };
-            book.refuse(&entry.at, unbuilt::line(&what));
+            book.refuse(&entry.at, unbuilt::line(&format!("{name} {key}")));
         } else {
             let message = format!("unknown key `{}` in {name}", key.escape_debug());
             book.refuse_with(&entry.at, message, nearest::help(key, keys, later));

@@ -9,6 +9,7 @@ use crate::{
     section::{ANY, Field, Section},
     server::PublicUrl,
     tree::Table,
+    trusted::{self, Trusted},
 };
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Token {
     pub rotate: Duration,
     /// `Authorization` schemes that carry our tokens, compared without case.
     pub schemes: Vec<String>,
+    /// Issuers whose bearers are believed though nobody signed in here.
+    pub trusted: Vec<Trusted>,
 }
 
 /// The keys of the table.
@@ -52,6 +55,7 @@ pub(crate) const KEYS: &[&str] = &[
     "refresh_grace",
     "rotate",
     "schemes",
+    "trusted",
 ];
 
 /// The longest that a browser keeps a cookie (RFC 6265bis §5.5).
@@ -64,6 +68,7 @@ pub(crate) const A_SECOND: Duration = Duration::from_secs(1);
 pub(crate) fn read(
     root: &Table,
     public_url: &PublicUrl,
+    strategies: &[&str],
     around: &Surroundings<'_>,
     book: &mut Book<'_>,
 ) -> Token {
@@ -90,6 +95,9 @@ pub(crate) fn read(
     let rotate = rotate.unwrap_or(Duration::from_secs(90 * 86_400));
     let schemes = table.field("schemes").and_then(|field| schemes(field, book));
     let schemes = schemes.unwrap_or_else(|| vec!["Bearer".to_owned(), "Token".to_owned()]);
+    let trusted = table.field("trusted");
+    let trusted =
+        trusted.map(|field| trusted::read(field, &issuer, strategies, around, book)).unwrap_or_default();
     Token {
         algorithm,
         secret,
@@ -102,6 +110,7 @@ pub(crate) fn read(
         refresh_grace,
         rotate,
         schemes,
+        trusted,
     }
 }
 

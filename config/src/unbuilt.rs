@@ -6,7 +6,7 @@
 const TABLES: &[(&str, &str)] = &[];
 
 /// Keys of tables that do exist. The root has no name; `policy` is the table of a route.
-const KEYS: &[(&str, &[&str])] = &[("token", &["trusted"]), ("upstreams", &["http2"])];
+const KEYS: &[(&str, &[&str])] = &[("upstreams", &["http2"])];
 
 /// How a whole table that is not built yet is written, `[mail]`.
 pub(crate) fn table(name: &str) -> Option<&'static str> {

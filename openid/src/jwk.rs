@@ -1,7 +1,7 @@
 //! Keys that a provider publishes (RFC 7517, RFC 7518 §6, RFC 8037). A key is for one
 //! family of algorithms, and for one algorithm if it says so; weak keys are not keys.
 
-use crate::{Algorithm, Jws, Refused, json};
+use crate::{Algorithm, Jws, Refused, json, roca};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
@@ -111,6 +111,9 @@ fn rsa(n: Vec<u8>, e: Vec<u8>) -> Result<RsaPublicKeyComponents<Vec<u8>>, Refuse
     }
     let plain = e.first().is_some_and(|first| *first != 0) && e.len() <= 4;
     if !plain || e == [1] || e.last().is_none_or(|last| last % 2 == 0) {
+        return Err(weak);
+    }
+    if roca::is_weak(&n) {
         return Err(weak);
     }
     Ok(RsaPublicKeyComponents { n, e })

@@ -5,7 +5,7 @@
 //! connect to · `json.rs` JSON without duplicate members · `algorithm.rs` signature
 //! algorithms by name · `jws.rs` the compact form, read strictly · `jwk.rs` keys of a
 //! provider · `metadata.rs` what discovery finds · `cached.rs` one fetch for many askers ·
-//! `provider.rs` metadata and keys of one issuer, kept · `claims.rs` the claims that all
+//! `roca.rs` keys that can be factored · `provider.rs` metadata and keys of one issuer, kept · `claims.rs` the claims that all
 //! tokens share · `id_token.rs`, `logout_token.rs`, `access_token.rs` the rules of each
 //! kind · `introspection.rs` opaque tokens · `signer.rs` our own signatures.
 //!
@@ -26,6 +26,7 @@ mod jws;
 mod logout_token;
 mod metadata;
 mod provider;
+mod roca;
 mod signer;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ pub mod libraries;
 pub mod load;
 pub mod login;
 pub mod program;
+pub mod provider;
 pub mod raw;
 pub mod readers;
 pub mod recorded;

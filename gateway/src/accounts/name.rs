@@ -129,7 +129,10 @@ impl Names {
     pub fn new(config: &Config) -> Self {
         Self {
             bare: config.accounts.bare_names.clone().or_else(|| config.login.default.clone()),
-            ids: config.strategies.iter().map(|s| s.id.clone()).collect(),
+            ids: {
+                let strategies = config.strategies.iter().map(|s| s.id.clone());
+                strategies.chain(config.token.trusted.iter().map(|issuer| issuer.id.clone())).collect()
+            },
         }
     }
 

@@ -35,7 +35,7 @@ use crate::{
     store::{OpenMode, Store, StoreError, StoreOptions},
     telemetry::Logger,
     tls::Tls,
-    tokens::{Keeper, Tokens},
+    tokens::{Foreign, Keeper, Tokens},
 };
 use arc_swap::ArcSwap;
 use portcullis_config::{Config, Problem};
@@ -153,6 +153,7 @@ impl Ready {
         let tokens = Tokens::load(&store, &sealer, &config.token, &config.assertion, random.clone(), &clock)
             .await
             .map_err(|error| Failed::Start(error.to_string()))?;
+        tokens.trust(Foreign::load(&config, &clock).map_err(Failed::Configuration)?);
         let tokens = Arc::new(tokens);
         let (token, assertion) = (&config.token, &config.assertion);
         let keeper = Keeper::new(store.clone(), sealer, token, assertion, random.clone(), clock.clone());

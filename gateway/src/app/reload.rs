@@ -9,8 +9,13 @@ use super::{
     url,
 };
 use crate::{
-    control::Control, pages::Pages, proxy::worker::Plane, registry::Registry, snapshot::Snapshot, tls::Tls,
-    tokens::Keeper,
+    control::Control,
+    pages::Pages,
+    proxy::worker::Plane,
+    registry::Registry,
+    snapshot::Snapshot,
+    tls::Tls,
+    tokens::{Foreign, Keeper},
 };
 use arc_swap::ArcSwap;
 use portcullis_config::{Config, Problem};
@@ -42,6 +47,7 @@ struct Next {
     snapshot: Snapshot,
     pages: Arc<Pages>,
     registry: Registry,
+    foreign: Foreign,
 }
 
 impl InForce {
@@ -97,14 +103,16 @@ impl InForce {
         if !lost.is_empty() {
             return Err(lost);
         }
+        let foreign = Foreign::load(&config, &self.plane.clock)?;
         let mut snapshot = Snapshot::new(&config, &tls);
         snapshot.adopt(&self.plane.snapshot.load());
-        Ok((Next { config: Arc::new(config), snapshot, pages, registry }, kept))
+        Ok((Next { config: Arc::new(config), snapshot, pages, registry, foreign }, kept))
     }
 
     /// Nothing here can fail or wait: either all of it is the next one or nothing is.
     fn put(&mut self, next: Next) {
-        let Next { config, snapshot, pages, registry } = next;
+        let Next { config, snapshot, pages, registry, foreign } = next;
+        self.plane.tokens.trust(foreign);
         let control = Control::clone(&self.control.load());
         let control = Control { config: config.clone(), registry, pages: pages.clone(), ..control };
         self.control.store(Arc::new(control));

@@ -7,7 +7,9 @@ use super::{
     output::{Done, result, safe},
     progress,
 };
-use crate::{clock::Clock, pages::Pages, random::Random, registry::Registry, telemetry, tls::Tls};
+use crate::{
+    clock::Clock, pages::Pages, random::Random, registry::Registry, telemetry, tls::Tls, tokens::Foreign,
+};
 use portcullis_config::{Config, Problem};
 use portcullis_plugin_api::Host;
 use serde_json::json;
@@ -51,6 +53,7 @@ async fn start(config: &Config) -> Result<(Vec<Problem>, Registry), Vec<Problem>
     };
     let registry = progress::during("starting the strategies", Registry::start(config, host)).await?;
     Pages::new(config)?;
+    Foreign::load(config, &Clock::system())?;
     let failed = registry.list().iter().filter_map(|one| {
         let message = format!("[strategies.{}] does not start: {}", one.id(), one.failure()?);
         Some(Problem { place: config.file.display().to_string(), message, help: None, excerpt: None })

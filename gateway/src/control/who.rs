@@ -5,9 +5,11 @@ use super::Ask;
 use crate::{
     problem::{Code, Problem},
     sessions::{Found, LiveSession, Lookup, Unavailable},
+    tokens::Unreachable,
 };
 use http::header::{AUTHORIZATION, COOKIE};
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// The live sessions that a request names.
 #[derive(Default)]
@@ -16,6 +18,9 @@ pub struct Presented {
     pub cookie: Option<Arc<LiveSession>>,
     /// By `Authorization`; an error when it is ours and no good.
     pub token: Option<Result<Arc<LiveSession>, BadToken>>,
+    /// `Authorization` is good, and of a foreign issuer: that opens upstreams, and nothing
+    /// of ours.
+    pub foreign: bool,
 }
 
 /// `Authorization` holds a value of one of our schemes that opens nothing.
@@ -26,6 +31,11 @@ impl Presented {
     /// The one session that this request is made in. The token decides; a cookie of
     /// another account beside it is a conflict.
     pub fn signed_in(self) -> Result<Option<Arc<LiveSession>>, Problem> {
+        if self.foreign {
+            return Err(
+                Problem::from(Code::Forbidden).detail("a token of a foreign issuer opens no endpoint")
+            );
+        }
         match (self.token, self.cookie) {
             (Some(Err(BadToken)), _) => Err(Code::InvalidToken.into()),
             (Some(Ok(token)), Some(cookie)) if token.account().uuid != cookie.account().uuid => {
@@ -57,7 +67,20 @@ pub async fn presented(ask: &Ask<'_>) -> Result<Presented, Problem> {
     if let Some(Ok(session)) = &token {
         session.touch(now);
     }
-    Ok(Presented { cookie, token })
+    let foreign = matches!(token, Some(Err(BadToken))) && is_foreign(ask).await?;
+    Ok(Presented { cookie, token, foreign })
+}
+
+/// Whether the token is good at a foreign issuer.
+async fn is_foreign(ask: &Ask<'_>) -> Result<bool, Problem> {
+    let Some(token) = authorization(ask)? else { return Ok(false) };
+    let tokens = &ask.control.tokens;
+    if tokens.looks_like_ours(token) {
+        return Ok(false);
+    }
+    let foreign = tokens.foreign();
+    let found = foreign.bearer(token, ask.control.clock.now(), &Handle::current()).await;
+    found.map(|bearer| bearer.is_some()).map_err(|Unreachable| Code::StrategyUnavailable.into())
 }
 
 /// The live session of the cookie alone.

@@ -13,7 +13,7 @@ use crate::{
     problem::{Code, Problem},
     sessions::{Account, Found, LiveSession, Lookup, Unavailable},
     snapshot::{Route, Snapshot},
-    tokens::Verified,
+    tokens::{Unreachable, Verified},
 };
 use std::{fmt, sync::Arc};
 
@@ -102,7 +102,10 @@ fn bearer<'a>(snapshot: &Snapshot, head: &'a Head, bytes: &'a [u8]) -> Result<Op
 }
 
 async fn by_token(worker: &Worker, text: &str, now: UnixMillis) -> Result<Identity, Problem> {
-    let sid = verified(worker, text, now)?;
+    let sid = match verified(worker, text, now) {
+        Ok(sid) => sid,
+        Err(code) => return foreign(worker, text, now).await?.ok_or_else(|| code.into()),
+    };
     let session = match worker.sessions.by_sid(&sid.0, now) {
         Lookup::Live(session) => Some(session),
         Lookup::None => None,
@@ -115,6 +118,18 @@ async fn by_token(worker: &Worker, text: &str, now: UnixMillis) -> Result<Identi
     let identity = session.and_then(|s| live(s, false, now)).ok_or(Code::InvalidToken)?;
     let same = *identity.account.uuid.hyphenated().encode_lower(&mut [0; 36]) == *sid.1;
     if same { Ok(identity) } else { Err(Code::InvalidToken.into()) }
+}
+
+/// The bearer of a token that a foreign issuer made. What looks like ours is not asked
+/// about elsewhere.
+async fn foreign(worker: &Worker, text: &str, now: UnixMillis) -> Result<Option<Identity>, Problem> {
+    if worker.tokens.looks_like_ours(text) {
+        return Ok(None);
+    }
+    let foreign = worker.tokens.foreign();
+    let asked = Box::pin(foreign.bearer(text, now, &worker.control)).await;
+    let found = asked.map_err(|Unreachable| Problem::from(Code::StrategyUnavailable))?;
+    Ok(found.and_then(|session| live(session, false, now)))
 }
 
 /// The `sid` and `sub` of a token whose signature holds, from this worker's memory or by verifying it.

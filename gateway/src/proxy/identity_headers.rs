@@ -158,6 +158,7 @@ fn value(source: &[String], identity: &Identity) -> Option<String> {
         "display_name" => encode(account.display_name.as_deref()?, false),
         "email" => encode(account.verified_email()?, false),
         "roles" => list(account.roles.iter().map(String::as_str)),
+        "uuid" if account.is_guest() => return None,
         "uuid" => account.uuid.to_string(),
         "strategy" => encode(identity.session.strategy(), false),
         "app" => claim(account.app.get(source.get(1)?)?, &source[2..])?,

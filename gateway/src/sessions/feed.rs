@@ -266,6 +266,7 @@ mod tests {
             refresh_grace: HOUR,
             rotate: 24 * HOUR,
             schemes: vec![],
+            trusted: Vec::new(),
         };
         let assertion = Assertion { header: "X-A".into(), algorithm: Algorithm::Es256, lifetime: HOUR };
         let sealer = store.sealer().unwrap();

@@ -16,6 +16,7 @@ mod changes;
 mod cookie;
 mod external;
 mod feed;
+mod guest;
 mod session;
 mod shelf;
 mod table;
@@ -29,6 +30,7 @@ pub(crate) use ask::Row;
 pub use cookie::{CookieNames, Found};
 pub use external::{External, ExternalRecord};
 pub use feed::Feed;
+pub use guest::Guest;
 #[cfg(test)]
 pub(crate) use session::live_for_tests;
 pub use session::{Idle, LiveSession, SessionRecord, Transport, Used};

@@ -22,6 +22,8 @@ pub(super) struct Claims<'a> {
     email: Option<&'a str>,
     roles: &'a [String],
     strategy: &'a str,
+    /// The bearer of a foreign token has none.
+    #[serde(skip_serializing_if = "str::is_empty")]
     sid: &'a str,
 }
 
@@ -37,7 +39,7 @@ pub(super) fn claims<'a>(
 ) -> Claims<'a> {
     Claims {
         iss: issuer,
-        sub: account.uuid.to_string(),
+        sub: if account.is_guest() { account.public_name() } else { account.uuid.to_string() },
         aud: upstream,
         iat: now.seconds(),
         exp: now.plus(lifetime).min(session.expires()).seconds(),

@@ -3,11 +3,12 @@
 //!
 //! `material.rs` what a key can do · `keys.rs` the key ring · `load.rs` keys from the store ·
 //! `keeper.rs` when keys come and go · `jwt.rs` the compact form, read strictly · `access.rs` access
-//! tokens · `refresh.rs` what renews them · `assertion.rs` assertions · `jwks.rs` what is published · `looks.rs` what is
+//! tokens · `refresh.rs` what renews them · `assertion.rs` assertions · `foreign.rs` bearers of foreign issuers · `jwks.rs` what is published · `looks.rs` what is
 //! ours by its looks · `verified_cache.rs` what a signature has already proven.
 
 mod access;
 mod assertion;
+mod foreign;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod jwks;
@@ -25,6 +26,7 @@ mod forged;
 #[cfg(test)]
 mod tests;
 
+pub use foreign::{Foreign, Unreachable};
 pub use keeper::{Keeper, Revoked, Rotated};
 pub use load::LoadError;
 pub use refresh::{Nonce, RefreshKeys, RefreshValue};
@@ -67,6 +69,7 @@ pub struct Refused(pub &'static str);
 pub struct Tokens {
     ring: ArcSwap<Ring>,
     parties: Parties,
+    foreign: ArcSwap<Foreign>,
     assertion_lifetime: Duration,
     refresh: RefreshKeys,
     random: Random,
@@ -121,6 +124,16 @@ impl Tokens {
         self.sign(Purpose::Assertion, &claims)
     }
 
+    /// The foreign issuers whose bearers are believed.
+    pub fn foreign(&self) -> Arc<Foreign> {
+        self.foreign.load_full()
+    }
+
+    /// Believes these from now on.
+    pub fn trust(&self, foreign: Foreign) {
+        self.foreign.store(Arc::new(foreign));
+    }
+
     /// The JSON Web Key Set (RFC 7517 §5).
     pub fn jwks(&self) -> String {
         self.ring.load().jwks().to_owned()
@@ -136,6 +149,7 @@ impl Tokens {
         Self {
             ring: ArcSwap::from_pointee(Ring::new(keys, 1)),
             parties: Parties { issuer: token.issuer.clone(), audience: token.audience.clone() },
+            foreign: ArcSwap::from_pointee(Foreign::default()),
             assertion_lifetime: assertion.lifetime,
             refresh,
             random,

@@ -43,6 +43,7 @@ impl House {
             refresh_grace: MINUTE,
             rotate: 90 * DAY,
             schemes: vec![],
+            trusted: Vec::new(),
         };
         let assertion = Assertion { header: "X-A".into(), algorithm: Algorithm::EdDsa, lifetime: MINUTE };
         Self { store: Store::open_temporary(Random::system(), clock.clone()), clock, token, assertion }

@@ -313,3 +313,18 @@ async fn every_kind_that_is_linked_in_can_be_configured() {
     }
     assert!(builtin::kinds().count() > 1);
 }
+
+/// The page says that 14 lines are enough; these are the lines.
+#[tokio::test]
+async fn the_example_of_the_page_about_providers_starts() {
+    let text = include_str!("../../../../config/examples/oauth.toml");
+    let env = [("GOOGLE_CLIENT_SECRET".to_owned(), "s".to_owned())];
+    let config = portcullis_config::parse(text, "/etc/gw.toml".as_ref(), &env).unwrap();
+    let registry = Registry::start(&config, host()).await.unwrap();
+    assert_eq!(registry.get("google").unwrap().failure(), None);
+    let page = include_str!("../../../../docs/oauth.md");
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(lines.len(), 14);
+    let quoted = lines.iter().map(|line| format!("   {line}\n")).collect::<String>();
+    assert!(page.contains(&quoted), "docs/oauth.md quotes another file");
+}

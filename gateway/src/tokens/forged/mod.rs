@@ -95,6 +95,7 @@ impl Forge {
             refresh_grace: Duration::from_secs(10),
             rotate: Duration::from_secs(86_400),
             schemes: vec!["Bearer".into()],
+            trusted: Vec::new(),
         };
         let lifetime = Duration::from_secs(60);
         let header = "X-Assertion".into();
