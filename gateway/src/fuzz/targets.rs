@@ -104,7 +104,7 @@ pub(super) const TARGETS: &[Target] = &[
         check: bodies,
     },
     Target {
-        name: "head of HTTP/2",
+        name: "head of a stream",
         corpus: &[
             b"GET\0https://a.test/x?y\0accept\0*/*\0cookie\0a=b\0cookie\0c=d",
             b"POST\0https://a.test/\0content-length\x005\0te\0trailers",
