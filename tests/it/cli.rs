@@ -92,9 +92,9 @@ fn every_problem_is_told_at_once_with_its_place_and_the_nearest_name() {
 }
 
 #[test]
-fn a_table_of_a_later_version_is_refused_with_its_one_line() {
-    let (text, name) = ("[[token.trusted]]\nid = \"x\"\n", "[[token.trusted]]");
-    let ended = check(&format!("{}\n{text}", good())).with_code(1);
+fn a_key_of_a_later_version_is_refused_with_its_one_line() {
+    let (text, name) = ("[upstreams.api]\nhttp2 = true", "[upstreams.api] http2");
+    let ended = check(&good().replace("[upstreams.api]", text)).with_code(1);
     let said = said(&ended);
     let lines: Vec<&str> = said.lines().filter(|l| l.contains("is not built yet")).collect();
     assert_eq!(lines.len(), 1, "{said}");

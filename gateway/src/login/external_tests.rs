@@ -195,5 +195,5 @@ async fn without_a_name_nothing_is_asked() {
 async fn what_no_strategy_may_say_is_no_login() {
     let gateway = with("").await;
     let answer = sign_in(&gateway, "s", json!({"x": "a".repeat(20_000)})).await;
-    assert_eq!((answer.status, answer.code().as_str()), (502, "provider_invalid"));
+    assert_eq!((answer.status, answer.code().as_str()), (503, "strategy_unavailable"));
 }
