@@ -5,6 +5,7 @@
 use portcullis_tests::{
     Gateway, Request, Response, Upstream,
     directory::{Directory, SERVICE, free_port},
+    libraries,
     site::PASSWORD,
     until,
 };
@@ -20,6 +21,12 @@ impl Corp {
     /// `more` are lines of `[strategies.corp]`.
     #[track_caller]
     fn before(directory: &Directory, url: &str, more: &str) -> Self {
+        Self::with(directory, url, more, "")
+    }
+
+    /// `plugins` is behind all of it.
+    #[track_caller]
+    fn with(directory: &Directory, url: &str, more: &str, plugins: &str) -> Self {
         let upstream = Upstream::start();
         let gateway = Gateway::start(&format!(
             r#"
@@ -51,6 +58,7 @@ upstream = "api"
 path = "/operators/*"
 upstream = "api"
 policy = {{ roles = ["operator"] }}
+{plugins}
 "#,
             SERVICE.0,
             SERVICE.1,
@@ -109,6 +117,42 @@ fn a_person_of_the_directory_signs_in_with_their_roles_and_address() {
     assert_eq!(body["authenticated"]["roles"], json!([]), "no other group gives a role");
     corp.get("/", &cookie).expect(200, "");
     corp.get("/operators/", &cookie).expect(403, "forbidden");
+}
+
+/// The same answers, linked in and out of a library.
+#[test]
+fn the_directory_as_a_library_gives_the_answers_of_what_is_linked_in() {
+    let Some(directory) = Directory::shared() else { return };
+    let more = format!("{ROLES}\n[lockout]\nfailures = 1000\nper_address = 1000");
+    let forms = [String::new(), libraries::replacing("ldap", libraries::ldap())];
+    let answers = forms.map(|plugins| {
+        let corp = Corp::with(directory, &directory.url(), &more, &plugins);
+        assert_eq!(corp.gateway.output().contains("trusted as the gateway itself"), !plugins.is_empty());
+        let people = ["alice", "bob"].map(|name| {
+            let (cookie, body) = corp.login(name);
+            let operator = corp.get("/operators/", &cookie).status;
+            let who = &body["authenticated"];
+            let mut roles: Vec<_> = who["roles"].as_array().unwrap().iter().map(Value::to_string).collect();
+            roles.sort_unstable();
+            json!([who["name"], who["email"], roles, operator])
+        });
+        let refused = [
+            ("alice", "wrong-pass"),
+            ("nobody", "alice-pass"),
+            ("twin", "twin-pass"),
+            ("closed", "closed-pass"),
+            ("alice)(|(uid=*", "alice-pass"),
+            ("alice", ""),
+        ]
+        .map(|(name, password)| {
+            let answer = corp.try_login(name, password);
+            json!([answer.status, same(&answer)])
+        });
+        assert!(!corp.gateway.output().contains("-pass"), "{}", corp.gateway.output());
+        json!([people, refused])
+    });
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0][0][0][3], 200, "{}", answers[0]);
 }
 
 /// Rows L-01 to L-05, W-01: one answer for everybody who is not let in.

@@ -142,3 +142,89 @@ fn a_library_that_was_exchanged_is_refused_at_the_next_reload_and_the_one_before
     assert!(gateway.output().contains("PLG-05"), "{}", gateway.output());
     gateway.send(&Request::post("/login/stamp").json(&body)).expect(200, "");
 }
+
+/// Two strategies out of the library that does what it is told.
+fn odd() -> String {
+    format!(
+        "{ROUTES}{}redirect_hosts = [\"idp.test\"]\n\n[strategies.one]\nkind = \"odd\"\nadmit = \"anyone\"\n\
+         \n[strategies.two]\nkind = \"odd\"\nadmit = \"anyone\"\n",
+        pinned("odd", libraries::odd())
+    )
+}
+
+/// Case 30. That a state ends after ten minutes is shown with a clock of its own in
+/// `gateway/src/login/flow_tests.rs`, in front of the same call.
+#[test]
+fn a_state_that_is_wrong_used_or_of_another_strategy_reaches_no_library() {
+    let gateway = Gateway::start(&config("http://127.0.0.1:1", "", &odd()));
+    let begin = |strategy: &str| {
+        let body =
+            serde_json::json!({ "username": "ada", "do": "redirect", "with": "https://idp.test/?state=" });
+        let answer = gateway.send(&Request::post(&format!("/login/{strategy}")).json(&body)).expect(200, "");
+        let url = answer.json()["redirect"].as_str().unwrap().to_owned();
+        let state = url.strip_prefix("https://idp.test/?state=").unwrap().to_owned();
+        (state, format!("portcullis-flow={}", answer.cookie("portcullis-flow").unwrap()))
+    };
+    let back = |strategy: &str, state: &str, cookie: &str| {
+        let target = format!("/login/{strategy}/callback?code=c&state={state}");
+        gateway.send(&Request::get(&target).navigation().cookie(cookie)).status
+    };
+    let resumed = |strategy: &str| gateway.output().matches(&format!("resumed {strategy}")).count();
+    let (state, cookie) = begin("one");
+    let (other, others_cookie) = begin("two");
+    assert_eq!(back("one", "never-given", &cookie), 400, "wrong");
+    assert_eq!(back("one", "", &cookie), 400, "empty");
+    assert_eq!(back("one", &state, &others_cookie), 400, "of another browser");
+    assert_eq!(back("one", &other, &others_cookie), 400, "of another strategy");
+    let posted = serde_json::json!({ "state": state, "do": "form" });
+    gateway.send(&Request::post("/login/one").json(&posted)).expect(400, "stale_login");
+    assert_eq!((resumed("one"), resumed("two")), (0, 0), "{}", gateway.output());
+    // The right one does, once.
+    let (state, cookie) = begin("one");
+    back("one", &state, &cookie);
+    portcullis_tests::until("the call", || (resumed("one") == 1).then_some(()));
+    assert_eq!(back("one", &state, &cookie), 400, "replayed");
+    assert_eq!((resumed("one"), resumed("two")), (1, 0), "{}", gateway.output());
+}
+
+/// Case 34: not even where a library panics over it, fails, or answers too much.
+#[test]
+fn a_password_handed_to_a_library_is_in_no_log_no_answer_and_no_report() {
+    const SECRET: &str = "penny-black-1840";
+    let (_folder, more) = stamp();
+    let more = more + odd().strip_prefix(ROUTES).unwrap();
+    let gateway = Gateway::start(&config("http://127.0.0.1:1", "", &more));
+    gateway.add_user("root", PASSWORD, &["--role", "admin", "--strategy", "local"]);
+    gateway.add_user("ada", SECRET, &["--strategy", "stamp"]);
+    let mut said = String::new();
+    for (strategy, what) in [
+        ("stamp", ""),
+        ("one", "panic"),
+        ("one", "panic any"),
+        ("one", "drop"),
+        ("one", "fail"),
+        ("one", "large"),
+    ] {
+        let body =
+            serde_json::json!({ "username": "ada", "password": SECRET, "do": what, "with": "2000000" });
+        let answer = gateway.send(&Request::post(&format!("/login/{strategy}")).json(&body));
+        assert_eq!(answer.status, if strategy == "stamp" { 200 } else { 503 }, "{what}");
+        said += &answer.text();
+    }
+    let root = login(&gateway, "root", PASSWORD);
+    let ask = |target: &str| gateway.send(&Request::get(target).bearer(&root.token)).expect(200, "");
+    let users = ask("/auth/admin/users");
+    let ada =
+        users.json()["data"].as_array().unwrap().iter().find(|user| user["name"] == "ada@stamp").cloned();
+    let uuid = ada.expect("she is listed")["uuid"].as_str().unwrap().to_owned();
+    said += &users.text();
+    said += &ask(&format!("/auth/admin/users/{uuid}")).text();
+    said += &ask(&format!("/auth/admin/users/{uuid}/credentials")).text();
+    for verb in [&["plugin", "list", "--json"][..], &["user", "show", "ada@stamp"]] {
+        let ended = gateway.verb(verb, "");
+        said += &(ended.stdout + &ended.stderr);
+    }
+    said += &gateway.output();
+    assert!(said.contains("panicked: on purpose: 2000000"), "{said}");
+    assert!(!said.contains("penny"), "{said}");
+}

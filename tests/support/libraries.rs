@@ -7,24 +7,42 @@ use std::{
     sync::OnceLock,
 };
 
-/// `strategies/local` as a library. `tests/run` has built it; a developer's own `cargo test`
-/// has not, and then it is built here, once.
+/// `strategies/local` as a library.
 #[track_caller]
 pub fn local() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let profile = program::program().parent().expect("it lies in a folder").to_owned();
-        let file = profile.join("libportcullis_local.so");
-        if std::env::var_os("PORTCULLIS_PROGRAM").is_none() || !file.exists() {
-            let built = Command::new(env!("CARGO"))
-                .args(["build", "--quiet", "--package", "portcullis-local-plugin"])
-                .current_dir(program::root())
-                .status()
-                .expect("cargo runs");
-            assert!(built.success(), "the library does not build");
-        }
-        file
-    })
+    BUILT.get_or_init(|| built("portcullis-local-plugin", "libportcullis_local.so"))
+}
+
+/// `strategies/ldap` as a library.
+#[track_caller]
+pub fn ldap() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built("portcullis-ldap-plugin", "libportcullis_ldap.so"))
+}
+
+/// The strategies that do what they are told: `tests/plugins/odd`.
+#[track_caller]
+pub fn odd() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built("portcullis-test-odd-library", "libportcullis_test_odd_library.so"))
+}
+
+/// The library of a package. `tests/run` has built it; a developer's own `cargo test` has
+/// not, and then it is built here, once.
+#[track_caller]
+fn built(package: &str, name: &str) -> PathBuf {
+    let profile = program::program().parent().expect("it lies in a folder").to_owned();
+    let file = profile.join(name);
+    if std::env::var_os("PORTCULLIS_PROGRAM").is_none() || !file.exists() {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", package])
+            .current_dir(program::root())
+            .status()
+            .expect("cargo runs");
+        assert!(built.success(), "{package} does not build");
+    }
+    file
 }
 
 /// Compiles a file of `tests/plugins/` to a library.
@@ -48,6 +66,11 @@ pub fn instead_of_built_in() -> String {
     if std::env::var("PORTCULLIS_STRATEGIES").as_deref() != Ok("library") {
         return String::new();
     }
-    let path = local().display().to_string();
-    format!("\n[plugins.local]\npath = {path:?}\ndanger_unpinned = true\noverride_builtin = true\n")
+    replacing("local", local())
+}
+
+/// The table that puts a library in the place of the kind that is linked in.
+pub fn replacing(kind: &str, library: &Path) -> String {
+    let path = library.display().to_string();
+    format!("\n[plugins.{kind}]\npath = {path:?}\ndanger_unpinned = true\noverride_builtin = true\n")
 }

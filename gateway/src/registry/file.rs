@@ -180,6 +180,9 @@ mod tests {
         mode(folder.path(), 0o777);
         assert!(refused(&path("a")).ends_with("mode 0777 is writable by group or others (PLG-04)"));
         assert!(read(&path("a"), Owner::Anybody).is_ok());
+        // Case 20: with the sticky bit nobody else can replace it there.
+        mode(folder.path(), 0o1777);
+        assert_eq!(refused(&path("a")), "");
         mode(folder.path(), 0o700);
         fs::File::create(path("large")).unwrap().set_len(MOST_BYTES + 1).unwrap();
         assert!(refused(&path("large")).contains("67108865 bytes"));

@@ -275,6 +275,35 @@ async fn an_instance_that_does_not_start_leaves_no_thread() {
     }
 }
 
+/// Case 8: descriptors belong to a whole process, so this runs in one of its own.
+#[tokio::test]
+async fn an_instance_that_does_not_start_leaves_no_descriptor() {
+    const NAME: &str = "registry::tests::loaded::an_instance_that_does_not_start_leaves_no_descriptor";
+    if std::env::var_os("PORTCULLIS_TEST_ALONE").is_none() {
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        alone.args([NAME, "--exact", "--nocapture"]).env("PORTCULLIS_TEST_ALONE", "1");
+        let done = tokio::task::spawn_blocking(move || alone.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let fails = async || {
+        for how in ["fail", "panic", "hang"] {
+            let strategy =
+                format!("[strategies.gone]\nkind = \"odd\"\nadmit = \"anyone\"\nstart = \"{how}\"\n");
+            let tables = table("lib", odd(), "timeout = \"200ms\"") + &strategy;
+            assert!(start(&tables).await.unwrap().list()[0].failure().is_some(), "{how}");
+        }
+        until("its threads are gone", || held("pc:gone").0 == 0).await;
+    };
+    fails().await;
+    let before = held("pc:gone").1;
+    for _ in 0..5 {
+        fails().await;
+    }
+    until("its descriptors are closed", || held("pc:gone").1 <= before).await;
+}
+
 /// Case 13 and the end of every instance.
 #[tokio::test]
 async fn an_instance_that_nobody_uses_any_more_ends_with_its_thread() {

@@ -78,7 +78,7 @@ impl Strategy for Odd {
         match what.as_str() {
             "" | "form" => Ok(form()),
             "deny" => Ok(Outcome::Denied(Denied { reason: Denial::Locked, message: Some(with) })),
-            "redirect" => Ok(Outcome::Redirect(Redirect { url: with, flow: vec![1, 2, 3] })),
+            "redirect" => Ok(Outcome::Redirect(Redirect { url: with + &request.state, flow: vec![1, 2, 3] })),
             "echo" => {
                 Ok(who(&[("with", with), ("id", call.request_id.clone()), ("at", call.strategy.clone())]))
             }
@@ -125,7 +125,8 @@ impl Strategy for Odd {
         }
     }
 
-    async fn resume(&self, _: &Call, request: Resume) -> Answer<Outcome> {
+    async fn resume(&self, call: &Call, request: Resume) -> Answer<Outcome> {
+        tracing::warn!("resumed {}", call.strategy);
         Ok(who(&[("flow", format!("{:?}", request.flow)), ("via", format!("{:?}", request.via))]))
     }
 
