@@ -79,6 +79,27 @@ fn check_shows_the_problems_of_a_librarys_settings_at_their_place() {
     assert!(said.stderr.contains("did you mean `min_length`?"), "{}", said.stderr);
 }
 
+/// A strategy with many settings, some of them tables, says the same of them in both forms.
+#[test]
+fn the_problems_of_a_directorys_settings_are_the_same_out_of_a_library() {
+    let directory = "\n[strategies.corp]\nkind = \"ldap\"\nadmit = \"anyone\"\nurl = \"ldap:/x\"\n\
+        bind_dm = \"cn=svc\"\ntls = { ca = 3, minimum = \"1.0\" }\n";
+    let forms = [String::new(), libraries::replacing("ldap", libraries::ldap())];
+    let said = forms.map(|plugins| {
+        let folder = tempfile::tempdir().unwrap();
+        let text = config("http://127.0.0.1:1", "", &format!("{ROUTES}{directory}{plugins}"));
+        fs::write(folder.path().join("portcullis.toml"), text).unwrap();
+        let said = program::run(folder.path(), &["check", "-c", "portcullis.toml"], "").with_code(1).stderr;
+        // Each with its line and column. That libraries are trusted is said of one form alone.
+        let problems = said.lines().filter(|line| line.starts_with("portcullis.toml:"));
+        let corp = problems.filter(|line| line.contains(": [strategies.corp]")).map(str::to_owned);
+        corp.collect::<Vec<_>>()
+    });
+    assert_eq!(said[0], said[1]);
+    let bind_dm = "portcullis.toml:46:11: [strategies.corp] bind_dm: unknown key `bind_dm`".to_owned();
+    assert!(said[1].len() > 3 && said[1].contains(&bind_dm), "{said:?}");
+}
+
 #[test]
 fn the_commands_say_what_a_library_is() {
     let folder = Arc::new(tempfile::tempdir().unwrap());
