@@ -18,6 +18,12 @@ pub struct Endpoints {
     pub auth: String,
 }
 
+impl Default for Endpoints {
+    fn default() -> Self {
+        Self { login: "/login".to_owned(), logout: "/logout".to_owned(), auth: "/auth".to_owned() }
+    }
+}
+
 /// The keys of the table.
 pub(crate) const KEYS: &[&str] = &["login", "logout", "auth"];
 
@@ -53,7 +59,9 @@ pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Endpoints {
             None => (At::File(0), Some(default.to_owned())),
         }
     };
-    let (login, logout, auth) = (path("login", "/login"), path("logout", "/logout"), path("auth", "/auth"));
+    let usual = Endpoints::default();
+    let (login, logout) = (path("login", &usual.login), path("logout", &usual.logout));
+    let auth = path("auth", &usual.auth);
     let endpoints = match (&login.1, &logout.1, &auth.1) {
         (Some(login), Some(logout), Some(auth)) => {
             Endpoints { login: login.clone(), logout: logout.clone(), auth: auth.clone() }

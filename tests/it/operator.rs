@@ -64,6 +64,22 @@ fn the_schema_is_json_and_knows_the_tables() {
 }
 
 #[test]
+fn the_endpoints_are_an_openapi_document_with_the_paths_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let usual = json(&run(folder.path(), &["schema", "--openapi"], "").with_code(0));
+    assert_eq!(usual["openapi"], "3.1.0");
+    assert!(usual["paths"]["/login/{strategy}"]["post"].is_object());
+    let text = format!(
+        "{}[endpoints]\nlogin = \"/in\"\n",
+        portcullis_tests::site::config("http://127.0.0.1:9", "", "")
+    );
+    std::fs::write(folder.path().join("moved.toml"), text).unwrap();
+    let moved = json(&run(folder.path(), &["schema", "--openapi", "-c", "moved.toml"], "").with_code(0));
+    assert!(moved["paths"]["/in"]["post"].is_object() && moved["paths"].get("/login").is_none());
+    run(folder.path(), &["schema", "-c", "moved.toml"], "").with_code(2);
+}
+
+#[test]
 fn shells_and_manuals_know_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {

@@ -97,6 +97,18 @@ fn current_tells_who_is_asking() {
     site.send(&Request::get("/auth/current").bearer("nonsense")).expect(401, "invalid_token");
 }
 
+#[test]
+fn who_asks_for_json_api_is_told_in_json_api() {
+    let site = Site::shared();
+    let ask = |path| Request::get(path).with("Accept", "application/vnd.api+json");
+    assert_eq!(site.send(&ask("/auth/current")).expect(200, "").json(), json!({ "data": null }));
+    let alice = site.send(&ask("/auth/current").bearer(&site.alice.token)).expect(200, "");
+    assert_eq!(alice.header("content-type"), Some("application/vnd.api+json"));
+    assert_eq!(alice.json()["data"]["type"], "users");
+    let ways = site.send(&ask("/auth/strategies")).expect(200, "").json();
+    assert_eq!((&ways["data"][0]["type"], &ways["data"][0]["id"]), (&json!("strategies"), &json!("local")));
+}
+
 // C-02, C-03
 #[test]
 fn a_tossed_or_disguised_cookie_signs_nobody_in_as_another() {

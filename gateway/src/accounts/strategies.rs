@@ -11,5 +11,5 @@ pub(crate) fn list(ask: &Ask<'_>) -> Reply {
         json!({ "id": one.id(), "kind": one.kind(), "title": one.title(), "url": url })
     };
     let data: Vec<Value> = ask.control.registry.list().iter().map(of).collect();
-    reply::json(&json!({ "data": data }))
+    reply::list(ask, "strategies", "id", data)
 }

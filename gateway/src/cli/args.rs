@@ -36,7 +36,7 @@ pub(super) enum Verb {
         json: bool,
     },
     /// Print the JSON Schema of the configuration, for editors
-    Schema,
+    Schema(Schema),
     /// Print what a shell completes: `portcullis completions bash > /etc/bash_completion.d/portcullis`
     Completions {
         /// The shell
@@ -51,6 +51,16 @@ pub(super) enum Verb {
 pub(super) struct File {
     /// The configuration [default: $PORTCULLIS_CONFIG, ./portcullis.toml, /etc/portcullis/portcullis.toml]
     #[arg(short = 'c', long = "config", value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Schema {
+    /// Print the OpenAPI 3.1 document of the gateway's own endpoints instead
+    #[arg(long)]
+    pub(super) openapi: bool,
+    /// With --openapi: the configuration that says where the endpoints are [default: none, the usual paths]
+    #[arg(short = 'c', long = "config", value_name = "FILE", requires = "openapi")]
     pub(super) config: Option<PathBuf>,
 }
 

@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
         Verb::Strategy(arguments) => strategy::run(&arguments),
         Verb::Plugin(arguments) => plugin::run(&arguments),
         Verb::HashPassword { json } => hash_password::run(json),
-        Verb::Schema => schema::run(),
+        Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Man => man::run(),
     };

@@ -1,10 +1,11 @@
 //! The control plane's endpoints: which path is which operation (contract, section 5).
 //!
 //! `operation.rs` path and method to operation · `ask.rs` a request as endpoints see it ·
-//! `who.rs` who is asking · `reply.rs` answers.
+//! `who.rs` who is asking · `reply.rs` answers · `openapi.rs` all of it as a document.
 
 mod alias;
 mod ask;
+mod openapi;
 mod operation;
 pub(crate) mod reply;
 #[cfg(test)]
@@ -12,6 +13,7 @@ pub(crate) mod testing;
 mod who;
 
 pub use ask::Ask;
+pub use openapi::document as openapi;
 pub use reply::Reply;
 pub use who::{Presented, presented, presented_cookie};
 
