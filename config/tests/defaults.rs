@@ -10,6 +10,28 @@ fn example(name: &str) -> Config {
     load(&file, &[]).unwrap_or_else(|problems| panic!("{name}: {problems:?}"))
 }
 
+/// Whatever is in the folder: an example that does not load is worse than none.
+#[test]
+fn every_example_loads() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut loaded = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        // Whatever it takes out of the environment is there.
+        let text = std::fs::read_to_string(&file).unwrap();
+        let named = text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
+        let env: Vec<_> =
+            named.map(|name| (name.to_owned(), "a-value-of-the-environment".to_owned())).collect();
+        let config = load(&file, &env).unwrap_or_else(|problems| panic!("{}: {problems:?}", file.display()));
+        assert!(!config.strategies.is_empty() && !config.routes.is_empty(), "{}", file.display());
+        loaded += 1;
+    }
+    assert!(loaded > 5, "{loaded}");
+}
+
 const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }

@@ -1,6 +1,6 @@
 //! What a strategy is asked.
 
-use crate::{Subject, wire};
+use crate::{Claims, Subject, wire};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
@@ -167,7 +167,7 @@ pub struct Diagnose {
 }
 
 /// One step of a diagnosis, in the order in which a login takes them. No secret is in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// What was tried.
     pub name: String,
@@ -180,6 +180,10 @@ pub struct Step {
     /// What to do about it.
     #[serde(default)]
     pub advice: Option<String>,
+    /// What a login of this person would say of them, for the gateway to show which roles
+    /// would result and whether it would let them in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Claims>,
 }
 
 /// How a strategy does.

@@ -65,6 +65,11 @@ pub trait Strategy: Send + Sync + Sized + 'static {
     /// What beyond `begin` it does.
     const OPERATIONS: Operations;
 
+    /// What this instance does of it: less, where its settings leave something out.
+    fn offered(&self) -> Operations {
+        Self::OPERATIONS
+    }
+
     /// Makes an instance of its settings: its own table of the configuration without
     /// the keys that are the gateway's (`kind`, `title`, `required`, `admit`, …).
     fn start(settings: Object, host: Host) -> impl Future<Output = Result<Self, StartError>> + Send;
@@ -131,7 +136,7 @@ pub trait Strategy: Send + Sync + Sized + 'static {
 pub trait DynStrategy: Send + Sync {
     /// See [`Strategy::KIND`].
     fn kind(&self) -> &'static str;
-    /// See [`Strategy::OPERATIONS`].
+    /// See [`Strategy::offered`].
     fn operations(&self) -> Operations;
     /// See [`Strategy::begin`].
     fn begin<'a>(&'a self, call: &'a Call, request: Begin) -> Boxed<'a, Answer<Outcome>>;
@@ -161,7 +166,7 @@ impl<S: Strategy> DynStrategy for S {
     }
 
     fn operations(&self) -> Operations {
-        S::OPERATIONS
+        self.offered()
     }
 
     fn begin<'a>(&'a self, call: &'a Call, request: Begin) -> Boxed<'a, Answer<Outcome>> {

@@ -81,7 +81,10 @@ fn messages() -> Vec<(Reader, Value)> {
             read::<NoticeReply>,
             json!({"subject": "ada", "realm": "r", "provider_session": "p", "once": ["jti", 600]}),
         ),
-        (read::<Vec<Step>>, json!([{"name": "look", "ok": false, "detail": "d", "advice": "a"}])),
+        (
+            read::<Vec<Step>>,
+            json!([{"name": "look", "ok": false, "detail": "d", "advice": "a", "claims": {"groups": ["a"]}}]),
+        ),
         (read::<Health>, json!({"health": "degraded", "message": "m"})),
     ]
 }

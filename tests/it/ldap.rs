@@ -278,6 +278,71 @@ fn an_expired_password_is_changed_on_the_way_in() {
     assert!(!corp.gateway.output().contains("a new one 1"));
 }
 
+/// Point 5: from the profile page, which shows it only where it can work.
+#[test]
+fn a_password_of_the_directory_is_changed_from_the_profile_page() {
+    let Some(directory) = Directory::own() else { return };
+    let page = |corp: &Corp, cookie: &str| {
+        corp.gateway.send(&Request::get("/auth/me").cookie(cookie).navigation()).expect(200, "").text()
+    };
+    let change = |corp: &Corp, cookie: &str, current: &str, next: &str| {
+        let body = json!({ "current": current, "next": next, "next_confirm": next });
+        corp.gateway.send(&Request::post("/auth/password").cookie(cookie).json(&body))
+    };
+    let strict = Corp::before(&directory, &directory.url(), "");
+    let (cookie, _) = strict.login("alice");
+    assert!(!page(&strict, &cookie).contains("/auth/password"), "it is not allowed");
+    change(&strict, &cookie, "alice-pass", "a new one 1").expect(403, "forbidden");
+
+    let corp = Corp::before(&directory, &directory.url(), &format!("password_change = true\n{ROLES}"));
+    let (cookie, _) = corp.login("alice");
+    assert!(page(&corp, &cookie).contains("action=\"/auth/password\""));
+    change(&corp, &cookie, "wrong-pass", "a new one 1").expect(403, "bad_credentials");
+    corp.get("/", &cookie).expect(200, "");
+    let changed = change(&corp, &cookie, "alice-pass", "a new one 1").expect(200, "");
+    let new = format!("portcullis={}", changed.cookie("portcullis").unwrap());
+    corp.get("/", &cookie).expect(401, "login_required");
+    corp.get("/operators/", &new).expect(200, "");
+    assert_eq!(corp.upstream.last().header("Remote-User"), Some("alice@corp"));
+    corp.try_login("alice", "alice-pass").expect(401, "bad_credentials");
+    corp.try_login("alice", "a new one 1").expect(200, "");
+
+    // What the directory does not take is said in its words, and nobody's failure.
+    let again = change(&corp, &new, "a new one 1", "short").expect(400, "weak_password");
+    assert!(again.json()["detail"].as_str().unwrap().contains("directory finds"), "{again:?}");
+    // A directory that is gone has not judged anything.
+    directory.kill();
+    change(&corp, &new, "a new one 1", "another one 2").expect(503, "strategy_unavailable");
+    corp.get("/", &new).expect(200, "");
+    for said in [corp.gateway.output(), strict.gateway.output()] {
+        assert!(!said.contains("a new one 1") && !said.contains("alice-pass"), "{said}");
+    }
+}
+
+/// The profile page offers what is not yet an account's way to sign in, and no other.
+#[test]
+fn a_person_adds_the_directory_to_their_account_from_the_profile_page() {
+    let Some(directory) = Directory::shared() else { return };
+    let corp = Corp::before(directory, &directory.url(), "");
+    corp.gateway.add_user("ann", PASSWORD, &["--strategy", "local"]);
+    let body = json!({ "username": "ann", "password": PASSWORD });
+    let answer = corp.gateway.send(&Request::post("/login/local").json(&body)).expect(200, "");
+    let ann = format!("portcullis={}", answer.cookie("portcullis").unwrap());
+    let page = |target: &str, cookie: &str| {
+        corp.gateway.send(&Request::get(target).cookie(cookie).navigation()).expect(200, "").text()
+    };
+    let button = "<a class=\"button\" href=\"/login/corp?link=1\">Add Example Corp</a>";
+    let profile = page("/auth/me", &ann);
+    assert!(profile.contains(button), "{profile}");
+    assert!(!profile.contains("/login/local?link=1"), "{profile}");
+    assert!(page("/login/corp?link=1", &ann).contains("name=\"password\""));
+    let (alice, _) = corp.login("alice");
+    assert!(!page("/auth/me", &alice).contains("?link=1"), "it is there already");
+    let link = json!({ "username": "bob", "password": "bob-pass", "link": true });
+    corp.gateway.send(&Request::post("/login/corp").cookie(&ann).json(&link)).expect(200, "");
+    assert!(!page("/auth/me", &ann).contains("?link=1"));
+}
+
 /// Point 8.
 #[test]
 fn strategy_test_walks_through_a_login_and_shows_no_secret() {
@@ -289,11 +354,51 @@ fn strategy_test_walks_through_a_login_and_shows_no_secret() {
     {
         assert!(good.stdout.contains(part), "{part}: {good:#?}");
     }
+    // What the gateway makes of it, as a login of theirs would show.
+    let roles = good.stdout.lines().find(|line| line.contains(" roles: ")).unwrap_or_default();
+    assert!(roles.contains("operator") && roles.contains("unix"), "{good:#?}");
+    assert!(good.stdout.contains("✓ admit: lets in everybody"), "{good:#?}");
+    let rules = format!("{ROLES}\nadmit = {{ roles = [\"operator\"] }}");
+    let strict = Corp::before(directory, &directory.url(), &rules);
+    strict.gateway.verb(&["strategy", "test", "corp", "--user", "alice"], "").with_code(0);
+    let out = strict.gateway.verb(&["strategy", "test", "corp", "--user", "bob"], "").with_code(1);
+    assert!(out.stdout.contains("✗ admit: keeps them out"), "{out:#?}");
+    strict.try_login("bob", "bob-pass").expect(403, "not_admitted");
     let bad = corp.gateway.verb(&["strategy", "test", "corp", "--user", "nobody"], "").with_code(1);
     assert!(format!("{}{}", bad.stdout, bad.stderr).contains("check `base` and `filter`"), "{bad:#?}");
     for said in [&good.stdout, &good.stderr, &bad.stdout, &bad.stderr] {
         assert!(!said.contains(SERVICE.1), "{said}");
     }
+}
+
+#[test]
+fn the_example_passes_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = portcullis_tests::program::root().join("config/examples/ldap.toml");
+    std::fs::copy(example, folder.path().join("portcullis.toml")).unwrap();
+    let mut command = portcullis_tests::program::command(folder.path());
+    let command = command.arg("check").env("LDAP_PASSWORD", "svc-pass");
+    portcullis_tests::program::finish(command, "").with_code(0);
+}
+
+#[test]
+fn check_warns_of_hosts_at_which_nobody_signs_in_by_a_provider() {
+    let check = |server: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!(
+            "[server]\npublic_url = \"http://127.0.0.1:8080\"\n{server}\n\
+             [strategies.hub]\nkind = \"oauth\"\nprovider = \"github\"\nclient_id = \"x\"\n\
+             client_secret = \"y\"\nadmit = \"anyone\"\n\
+             [upstreams.api]\nurls = [\"http://127.0.0.1:3000\"]\n[[routes]]\npath = \"/*\"\nupstream = \"api\"\n"
+        );
+        std::fs::write(folder.path().join("portcullis.toml"), file).unwrap();
+        let ended = portcullis_tests::program::run(folder.path(), &["check"], "").with_code(0);
+        format!("{}{}", ended.stdout, ended.stderr)
+    };
+    let warning = "people sign in by hub only at http://127.0.0.1:8080";
+    let said = check("hosts = [\"app.example.org\"]");
+    assert!(said.contains(warning) && said.contains("not at app.example.org"), "{said}");
+    assert!(!check("").contains(warning));
 }
 
 #[test]

@@ -14,8 +14,9 @@ use crate::{
         fresh,
     },
     mail::Letter,
-    pages::{Credential, Device, ProfileView},
+    pages::{Credential, Device, More, ProfileView},
     problem::{Code, Problem},
+    registry::Instance,
     sessions::{Account, LiveSession, Transport},
     store::ProfileChange,
     telemetry::Audit,
@@ -186,7 +187,8 @@ async fn page(ask: &Ask<'_>, session: &LiveSession, problem: Option<&Problem>) -
     let credentials = store.own_credentials(account.uuid).await.map_err(|e| store_failed(&e))?;
     let pending = store.pending_address(account.uuid, ask.control.clock.now()).await;
     let pending = pending.map_err(|e| store_failed(&e))?;
-    let password = keeper::of(ask, &account, session.strategy()).await?.is_some();
+    let keeper = keeper::of(ask, &account, session.strategy()).await?;
+    let more = more(ask, &account, &credentials);
     let device = |one: crate::sessions::SessionRecord| Device {
         current: one.sid == session.sid(),
         user_agent: one.user_agent,
@@ -208,9 +210,25 @@ async fn page(ask: &Ask<'_>, session: &LiveSession, problem: Option<&Problem>) -
         email: account.email.as_deref(),
         email_verified: account.email_verified,
         pending: pending.as_deref(),
-        password,
+        password: keeper.is_some(),
+        proof: keeper.is_some_and(|one| one.operations().credentials),
+        more,
         devices: sessions.into_iter().map(device).collect(),
         credentials: credentials.into_iter().map(credential).collect(),
         error: problem.map(Problem::text),
     }))
+}
+
+/// The ways to sign in that may be added to the account: `login::link` has the rule.
+fn more(ask: &Ask<'_>, account: &Account, have: &[crate::store::OwnCredential]) -> Vec<More> {
+    if account.email.is_some() && !account.email_verified {
+        return Vec::new();
+    }
+    let can = |one: &&Instance| {
+        !one.operations().credentials
+            && one.failure().is_none()
+            && have.iter().all(|credential| credential.strategy != one.id())
+    };
+    let of = |one: &Instance| More { strategy: one.id().to_owned(), title: one.title().to_owned() };
+    ask.control.registry.list().iter().filter(can).map(of).collect()
 }

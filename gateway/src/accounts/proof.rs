@@ -76,7 +76,12 @@ async fn prove(
     let reservation = throttle::count(ask, strategy.id(), &named).await?;
     let old = stored.secret;
     let credential = old.clone().map(|secret| StoredCredential { subject: subject.clone(), secret });
-    match question(subject, credential).await {
+    match question(subject.clone(), credential).await {
+        Ok(Outcome::Authenticated(identity)) if identity.subject != subject => {
+            tracing::warn!(strategy = strategy.id(), "a strategy answered for somebody else than was asked");
+            throttle::give_back(ask, reservation).await;
+            Err(Code::StrategyUnavailable.into())
+        }
         Ok(Outcome::Authenticated(identity)) => {
             throttle::clear(ask, reservation).await;
             Ok(Proved { old, new: identity.renewed_secret })
@@ -89,6 +94,11 @@ async fn prove(
                 ..Audit::default()
             });
             Err(Code::WrongCurrent.into())
+        }
+        Err(CallError::Unsupported) => {
+            // A library says what it can of a kind, not of an instance.
+            throttle::give_back(ask, reservation).await;
+            Err(Problem::from(Code::Forbidden).detail("Your password cannot be changed here."))
         }
         Err(error) => {
             // Nothing was decided, or the current one was right and the next one is weak.

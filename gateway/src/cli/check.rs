@@ -8,7 +8,13 @@ use super::{
     progress,
 };
 use crate::{
-    clock::Clock, pages::Pages, random::Random, registry::Registry, telemetry, tls::Tls, tokens::Foreign,
+    clock::Clock,
+    pages::Pages,
+    random::Random,
+    registry::{Instance, Registry},
+    telemetry,
+    tls::Tls,
+    tokens::Foreign,
 };
 use portcullis_config::{Config, Problem};
 use portcullis_plugin_api::Host;
@@ -63,7 +69,39 @@ async fn start(config: &Config) -> Result<(Vec<Problem>, Registry), Vec<Problem>
         Some(Problem { place: library.place.clone(), message, help: None, excerpt: None })
     });
     let failed: Vec<_> = refused.chain(failed).collect();
-    if failed.is_empty() { Ok((tls.warnings, registry)) } else { Err(failed) }
+    if !failed.is_empty() {
+        return Err(failed);
+    }
+    let mut warnings = tls.warnings;
+    warnings.extend(only_at_public_url(config, &registry));
+    Ok((warnings, registry))
+}
+
+/// A provider sends people back to `public_url` only, so a login begins there too.
+fn only_at_public_url(config: &Config, registry: &Registry) -> Option<Problem> {
+    let public = &config.server.public_url;
+    let hosts =
+        config.server.hosts.iter().chain(config.routes.iter().filter_map(|route| route.host.as_ref()));
+    let mut others: Vec<_> = hosts.filter(|host| **host != public.host).map(String::as_str).collect();
+    others.sort_unstable();
+    others.dedup();
+    let providers = registry.list().iter().filter(|one| one.has_provider()).map(Instance::id);
+    let providers: Vec<_> = providers.collect();
+    if others.is_empty() || providers.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "people sign in by {} only at {}, where their provider sends them back to, and not at {}",
+        providers.join(", "),
+        public.origin,
+        others.join(", ")
+    );
+    Some(Problem {
+        place: config.file.display().to_string(),
+        message,
+        help: Some(format!("link to {}{} from the other hosts", public.origin, config.endpoints.login)),
+        excerpt: None,
+    })
 }
 
 /// Where providers send people back to: the strategy's id and the URL to register there.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    login::preview,
     random::Random,
     registry::{CallError, Instance, Registry},
     telemetry,
@@ -25,7 +26,7 @@ pub(super) fn run(arguments: &Strategy) -> Done {
     let json = match &arguments.verb {
         StrategyVerb::List { json } => *json,
         StrategyVerb::Test { id, user, json } => {
-            let found = block_on(diagnosis(&registry, id, user.clone()))??;
+            let found = block_on(diagnosis(&config, &registry, id, user.clone()))??;
             return Ok(found.tell(*json));
         }
     };
@@ -82,7 +83,12 @@ struct Diagnosis {
 
 /// Asks a strategy what works. One that did not start says so; one that cannot be asked has
 /// started, and that is all that can be said.
-async fn diagnosis(registry: &Registry, id: &str, user: Option<String>) -> Result<Diagnosis, Failure> {
+async fn diagnosis(
+    config: &Config,
+    registry: &Registry,
+    id: &str,
+    user: Option<String>,
+) -> Result<Diagnosis, Failure> {
     let Some(strategy) = registry.get(id) else {
         let known: Vec<_> = registry.list().iter().map(Instance::id).collect();
         let shown = safe(id);
@@ -96,13 +102,18 @@ async fn diagnosis(registry: &Registry, id: &str, user: Option<String>) -> Resul
         ok: Some(strategy.failure().is_none()),
         detail: strategy.failure().unwrap_or("the settings are accepted").to_owned(),
         advice: strategy.failure().map(|_| "correct what is named, then run this again".to_owned()),
+        ..Step::default()
     };
     let call = Call::new("strategy-test", id, Ipv4Addr::LOCALHOST.into());
     let mut steps = vec![start];
     if strategy.failure().is_none() {
+        let named = user.is_some();
         let asking = strategy.diagnose(call, Diagnose { user });
         match progress::during("trying out the strategy", asking).await {
-            Ok(found) => steps.extend(found),
+            Ok(found) => {
+                steps.extend(found);
+                steps.extend(outcome(config, id, &steps, named));
+            }
             Err(CallError::Unsupported) => {}
             Err(error) => {
                 let why = match error {
@@ -114,6 +125,14 @@ async fn diagnosis(registry: &Registry, id: &str, user: Option<String>) -> Resul
         }
     }
     Ok(Diagnosis { id: id.to_owned(), kind: strategy.kind().to_owned(), steps })
+}
+
+/// What the gateway would make of the login: shown where the strategy found somebody, or
+/// failed on the way to them.
+fn outcome(config: &Config, id: &str, steps: &[Step], named: bool) -> Vec<Step> {
+    let claims = steps.iter().rev().find_map(|step| step.claims.as_ref());
+    let failed = named && steps.iter().any(|step| step.ok == Some(false));
+    if claims.is_some() || failed { preview::steps(config, id, claims) } else { Vec::new() }
 }
 
 impl Diagnosis {
@@ -157,17 +176,18 @@ impl Diagnosis {
 mod tests {
     use super::*;
 
-    async fn scripted() -> Registry {
+    async fn scripted() -> (Config, Registry) {
         let text = "[strategies.corp]\nkind = \"ldap\"\n[strategies.local]\nkind = \"local\"\n";
         let config = portcullis_config::parse(text, std::path::Path::new("p"), &[]).unwrap();
         let host = Host { random: Random::system().shared(), now: Clock::system().shared(), cores: 1 };
-        Registry::start_scripted(&config, host).await.unwrap()
+        let registry = Registry::start_scripted(&config, host).await.unwrap();
+        (config, registry)
     }
 
     #[tokio::test]
     async fn each_step_has_a_mark_and_what_fails_has_advice() {
-        let registry = scripted().await;
-        let found = diagnosis(&registry, "corp", Some("ann".into())).await.unwrap();
+        let (config, registry) = scripted().await;
+        let found = diagnosis(&config, &registry, "corp", Some("ann".into())).await.unwrap();
         let lines = found.lines();
         assert_eq!(
             lines,
@@ -176,12 +196,14 @@ mod tests {
                 "✓ connect: about ann",
                 "✗ bind: about ann",
                 "    → look at bind_password",
+                "– roles: not tried, because an earlier step failed",
+                "– admit: not tried, because an earlier step failed",
             ]
         );
         assert!(!found.is_good());
         assert_eq!(found.as_json()["steps"][2]["ok"], false);
-        let local = diagnosis(&registry, "local", None).await.unwrap();
+        let local = diagnosis(&config, &registry, "local", None).await.unwrap();
         assert!(local.is_good() && local.steps.len() == 1);
-        assert!(diagnosis(&registry, "crop", None).await.is_err());
+        assert!(diagnosis(&config, &registry, "crop", None).await.is_err());
     }
 }

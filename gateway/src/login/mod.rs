@@ -7,7 +7,7 @@
 //! `kept.rs` a login between its steps · `further.rs` the next step by a form ·
 //! `callback.rs` the next step by a provider · `link.rs` a login added to an account · `open.rs` the session · `answer.rs` what the
 //! client is told · `page.rs` the same for browsers · `return_to.rs` where a login leads ·
-//! `logout.rs` · `notice.rs` an end that a provider asks for · `look_again.rs` whether
+//! `preview.rs` what would become of a login, for `strategy test` · `logout.rs` · `notice.rs` an end that a provider asks for · `look_again.rs` whether
 //! somebody may still be here · `refresh.rs` a new token for a session that goes on.
 
 mod admit;
@@ -27,6 +27,7 @@ pub(crate) mod look_again;
 pub(crate) mod notice;
 pub(crate) mod open;
 pub(crate) mod page;
+pub(crate) mod preview;
 pub(crate) mod refresh;
 pub mod return_to;
 pub(crate) mod throttle;

@@ -75,6 +75,15 @@ pub struct Credential {
     pub last_used: Option<String>,
 }
 
+/// A way to sign in that can be added to an account.
+#[derive(Clone, Debug)]
+pub struct More {
+    /// The strategy's id.
+    pub strategy: String,
+    /// What people know it by.
+    pub title: String,
+}
+
 /// The page of a person's own account.
 #[derive(Clone, Debug, Default)]
 pub struct ProfileView<'a> {
@@ -90,6 +99,10 @@ pub struct ProfileView<'a> {
     pub pending: Option<&'a str>,
     /// Whether there is a password that can be changed.
     pub password: bool,
+    /// Whether a new address is asked for with that password.
+    pub proof: bool,
+    /// Ways to sign in that can be added.
+    pub more: Vec<More>,
     /// Where they are signed in.
     pub devices: Vec<Device>,
     /// How they sign in.
@@ -180,6 +193,9 @@ impl Pages {
                 action => removable.then(|| format!("{auth}/credentials/{}/remove", one.strategy)),
             }
         };
+        let login = &self.endpoints.login;
+        let more =
+            |one: &More| context! { title => &one.title, url => format!("{login}/{}?link=1", one.strategy) };
         context! {
             heading => "Your account",
             name => view.name,
@@ -190,6 +206,8 @@ impl Pages {
             mail => self.mail,
             action => format!("{auth}/me"),
             password_action => view.password.then(|| format!("{auth}/password")),
+            proof => view.proof,
+            more => view.more.iter().map(more).collect::<Vec<_>>(),
             devices => view.devices.iter().map(device).collect::<Vec<_>>(),
             credentials => view.credentials.iter().map(credential).collect::<Vec<_>>(),
             logout => &self.endpoints.logout,
@@ -225,6 +243,8 @@ impl Pages {
                 email: error,
                 pending: error,
                 password: error.is_some(),
+                proof: error.is_some(),
+                more: vec![More { strategy: text(), title: text() }],
                 devices: vec![device],
                 credentials: vec![credential(None), credential(Some(text()))],
                 error,

@@ -10,7 +10,7 @@ mod letters;
 mod templates;
 mod trial;
 
-pub use forms::{Credential, Device, FormView, Input, ProfileView};
+pub use forms::{Credential, Device, FormView, Input, More, ProfileView};
 pub use letters::Written;
 
 use crate::problem::{Code, Problem};

@@ -159,6 +159,7 @@ impl Strategy for Directory {
             ok,
             detail: format!("about {}", request.user.as_deref().unwrap_or("nobody")),
             advice: advice.map(str::to_owned),
+            claims: None,
         };
         Ok(vec![step("connect", Some(true), None), step("bind", Some(false), Some("look at bind_password"))])
     }

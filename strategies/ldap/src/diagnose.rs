@@ -6,7 +6,7 @@ mod advice;
 use crate::{
     Ldap,
     directory::{Server, secured},
-    groups::Seeker,
+    groups::{self, Seeker},
     person,
     settings::{Nested, Safety},
     wire::{
@@ -36,7 +36,7 @@ impl Steps {
         detail: impl Into<String>,
         advice: Option<String>,
     ) {
-        self.0.push(Step { name: name.into(), ok, detail: detail.into(), advice });
+        self.0.push(Step { name: name.into(), ok, detail: detail.into(), advice, claims: None });
     }
 
     fn good(&mut self, name: impl Into<String>, detail: impl Into<String>) {
@@ -282,9 +282,13 @@ impl Ldap {
             (None, Nested::No) => "as the entry names them",
         };
         // As the service account, whose connection this is.
-        let groups =
-            self.resolver.groups(&self.settings, &mut Seeker::Person(connection), entry, until).await;
-        match groups {
+        let found = self.resolver.groups(&self.settings, &mut Seeker::Person(connection), entry, until).await;
+        let claims = found.as_ref().ok().map(|found| {
+            let mut claims = person::claims(&self.settings, entry);
+            claims.insert("groups".to_owned(), groups::claim(found).into());
+            claims
+        });
+        match found {
             Ok(groups) if groups.is_empty() => {
                 steps.add("groups", Some(true), format!("none ({way})"), Some(advice::NO_GROUPS.to_owned()));
             }
@@ -300,6 +304,9 @@ impl Ldap {
             }
             Err(StrategyError::Failed(why)) => steps.bad("groups", why, advice::GROUPS),
             Err(other) => steps.bad("groups", other.to_string(), advice::GROUPS),
+        }
+        if let Some(last) = steps.0.last_mut() {
+            last.claims = claims;
         }
     }
 }

@@ -46,6 +46,13 @@ impl Strategy for Ldap {
     const OPERATIONS: Operations =
         Operations { resume: true, refresh: true, change_secret: true, diagnose: true, ..Operations::NONE };
 
+    /// A password is changed from the profile page only where the operator allows it, and the
+    /// service account finds whose it is.
+    fn offered(&self) -> Operations {
+        let change_secret = self.settings.change.is_some() && self.settings.service.is_some();
+        Operations { change_secret, ..Self::OPERATIONS }
+    }
+
     async fn start(settings: Object, host: Host) -> Result<Self, StartError> {
         let settings = Arc::new(Settings::read(&settings).map_err(StartError::Settings)?);
         let tls = tls::config(&settings.tls).map_err(|(_, why)| StartError::Failed(why))?;

@@ -33,8 +33,7 @@ impl OAuth {
             name: "registration".into(),
             ok: None,
             detail: format!("the client `{}` must be registered with this gateway's redirect URL, which `portcullis check` prints", self.settings.client_id),
-            advice: Some(self.settings.preset.register.to_owned()),
-        });
+            advice: Some(self.settings.preset.register.to_owned()), claims: None });
         steps
     }
 
@@ -68,6 +67,7 @@ impl OAuth {
                     advice: Some(
                         "compare client_id, client_secret and client_auth with the registration there".into(),
                     ),
+                    claims: None,
                 }
             }
             Err(Stop::Denied(code)) => Step {
@@ -75,6 +75,7 @@ impl OAuth {
                 ok: Some(true),
                 detail: format!("the provider knows us: a made-up code is answered {code}"),
                 advice: None,
+                claims: None,
             },
             Ok(_) => step(&name, Err(Trouble::Invalid("it gives tokens for a made-up code".into()))),
             Err(Stop::Trouble(trouble)) => step(&name, Err(trouble)),
@@ -85,7 +86,7 @@ impl OAuth {
 fn step(name: &str, found: Result<String, Trouble>) -> Step {
     let name = name.to_owned();
     match found {
-        Ok(detail) => Step { name, ok: Some(true), detail, advice: None },
+        Ok(detail) => Step { name, ok: Some(true), detail, advice: None, claims: None },
         Err(trouble) => {
             let advice = match &trouble {
                 Trouble::Unreachable(_) => {
@@ -95,11 +96,17 @@ fn step(name: &str, found: Result<String, Trouble>) -> Step {
                     "compare `issuer` with `issuer` in the provider's own metadata, letter for letter"
                 }
             };
-            Step { name, ok: Some(false), detail: trouble.to_string(), advice: Some(advice.into()) }
+            Step {
+                name,
+                ok: Some(false),
+                detail: trouble.to_string(),
+                advice: Some(advice.into()),
+                claims: None,
+            }
         }
     }
 }
 
 fn untried(name: &str) -> Step {
-    Step { name: name.into(), ok: None, detail: "not tried".into(), advice: None }
+    Step { name: name.into(), ok: None, detail: "not tried".into(), advice: None, claims: None }
 }

@@ -173,3 +173,34 @@ async fn an_expired_password_is_told_after_it_was_right_and_not_before() {
         assert!(message.unwrap().contains("password"), "{name}");
     }
 }
+
+/// Row W-01: nobody can count or time their way to who is in the directory.
+#[tokio::test]
+async fn somebody_who_is_not_there_costs_the_operations_of_a_wrong_password() {
+    let Some(directory) = Directory::own() else { return };
+    let direct = json!({
+        "user_dn": "uid={username},ou=people,dc=example,dc=org", "bind_dn": null, "bind_password": null,
+    });
+    let walk = json!({ "groups": { "base": "ou=groups,dc=example,dc=org", "nested": true } });
+    for (way, with) in [("search", json!({})), ("search and groups", walk), ("direct", direct)] {
+        let ldap = ldap(&directory, with).await;
+        // The first one opens the connections that the others find.
+        wrong(login(&ldap, "alice", "wrong-pass").await);
+        let mut costs = Vec::new();
+        for name in ["bob", "nobody", "twin", "x)(uid=*"] {
+            let before = operations(&directory);
+            wrong(login(&ldap, name, "wrong-pass").await);
+            let after = operations(&directory);
+            costs.push(after.iter().zip(before).map(|(after, before)| after - before).collect::<Vec<_>>());
+        }
+        assert!(costs[0].iter().sum::<usize>() > 0, "{way}: the log says nothing");
+        assert!(costs.iter().all(|cost| *cost == costs[0]), "{way}: {costs:?}");
+    }
+}
+
+/// What the server has begun so far: binds, searches, comparisons, extended operations.
+fn operations(directory: &Directory) -> [usize; 4] {
+    let log = directory.log();
+    let lines = |of: &str| log.lines().filter(|line| line.contains(of)).count();
+    [lines("method=128"), lines("SRCH base="), lines(" CMP "), lines(" EXT ")]
+}

@@ -172,7 +172,7 @@ impl Strategy for Odd {
 
     async fn diagnose(&self, _: &Call, request: Diagnose) -> Answer<Vec<Step>> {
         let detail = format!("{:?}", request.user);
-        Ok(vec![Step { name: "look".into(), ok: Some(true), detail, advice: None }])
+        Ok(vec![Step { name: "look".into(), ok: Some(true), detail, advice: None, claims: None }])
     }
 
     async fn health(&self, _: &Call) -> Answer<Health> {
