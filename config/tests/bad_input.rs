@@ -62,7 +62,9 @@ fn every_problem_is_reported_at_once_in_the_order_of_the_file() {
         shown,
         [
             "p:9:1: unknown key `lisen` in [server]\n    help: did you mean `listen`?",
-            "p:10:9: [[token.trusted]] is not built yet",
+            "p:10:1: [[token.trusted]] has no id",
+            "p:10:1: [[token.trusted]] has no issuer",
+            "p:10:1: [[token.trusted]] has no audience",
             "p:12:10: [log] access must be true or false, not an integer",
         ]
     );

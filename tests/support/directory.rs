@@ -100,6 +100,10 @@ impl Directory {
         let pid = running.as_ref().expect("it runs").0.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
         assert!(sent.success(), "kill -s {name}");
+        if name == "STOP" {
+            // The threads of a busy process stop one after the other.
+            until("every thread to stop", || stopped(&pid).then_some(()));
+        }
     }
 
     /// `ldaps://…`
@@ -191,4 +195,13 @@ ppolicy_use_lockout
         password = ADMIN.1,
         service = SERVICE.0,
     )
+}
+
+/// Whether no thread of a process runs any more.
+fn stopped(pid: &str) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it is there");
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+    })
 }
