@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// A mail to be kept.
 #[derive(Clone, Debug)]
 pub struct NewMail {
-    /// Under [`PURPOSE`](crate::mail::PURPOSE).
+    /// Sealed under the purpose of mail.
     pub sealed: Vec<u8>,
     /// From when on it is not worth sending.
     pub expires: UnixMillis,
