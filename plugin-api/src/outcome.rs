@@ -68,6 +68,13 @@ pub struct Field {
     pub required: bool,
 }
 
+impl Field {
+    /// A field that may not be empty.
+    pub fn required(name: &str, kind: FieldKind, label: &str) -> Self {
+        Self { name: name.to_owned(), kind, label: label.to_owned(), required: true }
+    }
+}
+
 /// The kinds of field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,6 +4,9 @@
 use crate::tls::Secured;
 use portcullis_tests::{
     Upstream,
+    frames::{
+        END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, block, frame, parsed,
+    },
     services::service,
     site::PASSWORD,
     until,
@@ -11,45 +14,17 @@ use portcullis_tests::{
 };
 use std::fs;
 
-pub const HEADERS: u8 = 1;
-pub const RST_STREAM: u8 = 3;
-pub const SETTINGS: u8 = 4;
-pub const GOAWAY: u8 = 7;
-pub const END_STREAM: u8 = 1;
-pub const END_HEADERS: u8 = 4;
-
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// Each as a literal without indexing (RFC 7541 §6.2.2).
-pub fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        block.push(0);
-        for text in [name, value] {
-            block.push(u8::try_from(text.len()).unwrap());
-            block.extend(text.as_bytes());
-        }
-    }
-    block
-}
-
 pub fn request(stream: u32, more: &[(&str, &str)]) -> Vec<u8> {
     let usual = [(":method", "GET"), (":path", "/public/x")];
     let all: Vec<_> = usual.iter().chain(more).copied().collect();
     // Pseudo-header fields come first.
     let (pseudo, plain): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| name.starts_with(':'));
-    frame(HEADERS, END_STREAM | END_HEADERS, stream, &fields(&[pseudo, plain].concat()))
+    frame(HEADERS, END_STREAM | END_HEADERS, stream, &block(&[pseudo, plain].concat()))
 }
 
 /// Sends frames behind the preface; the frames that came back: kind, stream, payload.
-pub fn exchange(site: &Secured, frames: &[Vec<u8>]) -> Vec<(u8, u32, Vec<u8>)> {
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+pub fn exchange(site: &Secured, frames: &[Vec<u8>]) -> Vec<Frame> {
+    let mut bytes = PREFACE.to_vec();
     bytes.extend(frame(SETTINGS, 0, 0, &[]));
     bytes.extend(frames.concat());
     let done = |bytes: &[u8]| {
@@ -59,18 +34,6 @@ pub fn exchange(site: &Secured, frames: &[Vec<u8>]) -> Vec<(u8, u32, Vec<u8>)> {
         })
     };
     parsed(&site.openssl_until(&["-alpn", "h2", "-servername", "gw.test", "-quiet"], &bytes, done))
-}
-
-pub fn parsed(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
-    let mut frames = Vec::new();
-    while let Some((head, rest)) = bytes.split_at_checked(9) {
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let Some((payload, rest)) = rest.split_at_checked(length) else { break };
-        let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
-        frames.push((head[3], stream, payload.to_vec()));
-        bytes = rest;
-    }
-    frames
 }
 
 #[test]
@@ -196,9 +159,9 @@ fn a_flood_of_resets_or_of_continuations_loses_the_connection() {
     let usual = [(":scheme", "https"), (":authority", "gw.test")];
     let reset = |n: u32| [request(n, &usual), frame(RST_STREAM, 0, n, &[0, 0, 0, 8])].concat();
     let resets: Vec<_> = (0..3000).map(|i| reset(2 * i + 3)).collect();
-    let begun = frame(HEADERS, END_STREAM, 3, &fields(&usual));
-    let endless = std::iter::once(begun)
-        .chain((0..5000).map(|_| frame(9, 0, 3, &fields(&[("x", "yyyyyyyyyyyyyyyy")]))));
+    let begun = frame(HEADERS, END_STREAM, 3, &block(&usual));
+    let endless =
+        std::iter::once(begun).chain((0..5000).map(|_| frame(9, 0, 3, &block(&[("x", "yyyyyyyyyyyyyyyy")]))));
     for flood in [resets, endless.collect()] {
         // Whoever is reset at once may not have read GOAWAY: what counts is the end.
         let frames = exchange(&site, &flood);

@@ -2,13 +2,12 @@
 //! memory stays where it was, and others are served (Q-06 to Q-09 of the security anchors).
 //! Q-11 is about HTTP/2 upstreams, which are not spoken to.
 
-use crate::{
-    bodies::resident,
-    http2::{END_HEADERS, GOAWAY, HEADERS, RST_STREAM, SETTINGS, fields, frame, parsed, request},
-    tls::Secured,
-};
+use crate::{bodies::resident, http2::request, tls::Secured};
 use portcullis_tests::{
     Upstream,
+    frames::{
+        DATA, END_HEADERS, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, block, frame, parsed,
+    },
     services::service,
     until,
     upstream::{answer, read_head},
@@ -21,8 +20,6 @@ use std::{
     },
 };
 
-const DATA: u8 = 0;
-const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
 const USUAL: [(&str, &str); 2] = [(":scheme", "https"), (":authority", "gw.test")];
 const MIB: usize = 1024 * 1024;
@@ -30,16 +27,16 @@ const MIB: usize = 1024 * 1024;
 /// A head without the end of its stream.
 fn open(stream: u32, path: &str) -> Vec<u8> {
     let all = [(":method", "POST"), (":path", path), USUAL[0], USUAL[1]];
-    frame(HEADERS, END_HEADERS, stream, &fields(&all))
+    frame(HEADERS, END_HEADERS, stream, &block(&all))
 }
 
-fn told_to_go(frames: &[(u8, u32, Vec<u8>)]) -> bool {
+fn told_to_go(frames: &[Frame]) -> bool {
     frames.iter().any(|(kind, ..)| *kind == GOAWAY)
 }
 
 /// Sends a flood until the connection is over: GOAWAY came, or it ended before anybody
 /// could read that (what is unread when a socket closes is reset).
-fn until_it_is_over(site: &Secured, flood: &[Vec<u8>]) -> Vec<(u8, u32, Vec<u8>)> {
+fn until_it_is_over(site: &Secured, flood: &[Vec<u8>]) -> Vec<Frame> {
     exchange_until(site, flood, told_to_go)
 }
 
@@ -96,12 +93,8 @@ fn empty_frames_on_a_stream_that_nobody_reads_take_no_memory() {
     unharmed(&site, before);
 }
 
-fn exchange_until(
-    site: &Secured,
-    frames: &[Vec<u8>],
-    done: impl Fn(&[(u8, u32, Vec<u8>)]) -> bool,
-) -> Vec<(u8, u32, Vec<u8>)> {
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+fn exchange_until(site: &Secured, frames: &[Vec<u8>], done: impl Fn(&[Frame]) -> bool) -> Vec<Frame> {
+    let mut bytes = PREFACE.to_vec();
     bytes.extend(frame(SETTINGS, 0, 0, &[]));
     bytes.extend(frames.concat());
     let done = |bytes: &[u8]| done(&parsed(bytes));
@@ -170,7 +163,7 @@ fn a_head_that_grows_when_it_is_unpacked_is_refused_at_the_limit() {
     let site = Secured::start();
     assert_eq!(site.status("gw.test", &["--http2"], "/public/x"), "200");
     let (before, asked) = (resident(&site.gateway), site.upstream.requests().len());
-    let usual = fields(&[(":method", "GET"), (":path", "/public/x"), USUAL[0], USUAL[1]]);
+    let usual = block(&[(":method", "GET"), (":path", "/public/x"), USUAL[0], USUAL[1]]);
     let grown = [vec![0x40], text(b"x-large"), text(&[b'y'; 3900])].concat();
     let bomb = |stream: u32, first: bool| {
         // 62 is the youngest entry of the table.
@@ -183,9 +176,8 @@ fn a_head_that_grows_when_it_is_unpacked_is_refused_at_the_limit() {
         frame(HEADERS, END_HEADERS | 1, stream, &block)
     };
     let flood: Vec<_> = (0..100).map(|i| bomb(2 * i + 3, i == 0)).collect();
-    let answered = |frames: &[(u8, u32, Vec<u8>)]| {
-        let refused =
-            |(kind, stream, _): &&(u8, u32, Vec<u8>)| [HEADERS, RST_STREAM].contains(kind) && *stream != 0;
+    let answered = |frames: &[Frame]| {
+        let refused = |(kind, stream, _): &&Frame| [HEADERS, RST_STREAM].contains(kind) && *stream != 0;
         told_to_go(frames) || frames.iter().filter(refused).count() >= 100
     };
     exchange_until(&site, &flood, answered);

@@ -2,14 +2,14 @@
 
 use super::{
     input::{self, store_failed},
-    me, proof, view,
+    me, proof,
 };
 use crate::{
     control::{Ask, Reply, reply},
     problem::{Code, Problem},
     sessions::LiveSession,
     store::{OwnCredential, Removal},
-    telemetry::Audit,
+    telemetry::{Audit, rfc3339},
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ pub(crate) async fn list(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let session = input::session(ask).await?;
     let own = ask.control.store.own_credentials(session.account().uuid).await;
     let one = |one: OwnCredential| {
-        let (created, last_used) = (view::rfc3339(one.created), one.last_used.map(view::rfc3339));
+        let (created, last_used) = (rfc3339(one.created), one.last_used.map(rfc3339));
         json!({ "strategy": one.strategy, "created": created, "last_used": last_used })
     };
     let data: Vec<Value> = own.map_err(|e| store_failed(&e))?.into_iter().map(one).collect();

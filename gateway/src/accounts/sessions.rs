@@ -1,7 +1,7 @@
 //! `{auth}/sessions`: the devices on which somebody is signed in, and the end of one
 //! (contract, section 5). One's own alone.
 
-use super::view::rfc3339;
+use crate::telemetry::rfc3339;
 use crate::{
     control::{Ask, Reply, presented, reply},
     problem::{Code, Problem},

@@ -1,6 +1,6 @@
-//! An account as its owner is told of it.
+//! An account as its owner, and as an operator, is told of it.
 
-use crate::{clock::UnixMillis, login::body::Body, sessions::Account};
+use crate::{clock::UnixMillis, login::body::Body, sessions::Account, telemetry::rfc3339};
 use serde_json::{Value, json};
 
 /// The `authenticated` member of the superset answer.
@@ -10,6 +10,24 @@ pub(crate) fn of(account: &Account) -> Value {
         "name": account.name,
         "email": account.email,
         "roles": account.roles,
+    })
+}
+
+/// All of an account, as operators see it at the command line and in the admin API.
+/// There is no secret in an account.
+pub(crate) fn whole(account: &Account) -> Value {
+    json!({
+        "uuid": account.uuid.to_string(),
+        "name": account.name,
+        "email": account.email,
+        "email_verified": account.email_verified,
+        "display_name": account.display_name,
+        "roles": account.roles,
+        "metadata": account.metadata,
+        "app": account.app,
+        "active": account.active,
+        "created": rfc3339(account.created),
+        "updated": rfc3339(account.updated),
     })
 }
 
@@ -44,55 +62,4 @@ pub(super) fn typed<'b>(body: &'b Body, name: &str) -> Option<&'b str> {
 /// A time for people.
 pub(super) fn minute(time: UnixMillis) -> String {
     format!("{} UTC", rfc3339(time)[..16].replace('T', " "))
-}
-
-/// RFC 3339 in UTC with milliseconds.
-pub(crate) fn rfc3339(time: UnixMillis) -> String {
-    let (days, millis) = (time.0 / 86_400_000, time.0 % 86_400_000);
-    let (year, month, day) = civil(days);
-    let (hour, minute) = (millis / 3_600_000, millis / 60_000 % 60);
-    let (second, millis) = (millis / 1000 % 60, millis % 1000);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
-}
-
-/// Days since 1970 to year, month and day of the Gregorian calendar.
-fn civil(mut days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    // 400 years are 146,097 days: no loop is longer than that, whatever the clock says.
-    year += days / 146_097 * 400;
-    days %= 146_097;
-    while days >= if leap(year) { 366 } else { 365 } {
-        days -= if leap(year) { 366 } else { 365 };
-        year += 1;
-    }
-    let lengths = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 1;
-    for length in lengths {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    (year, month, days + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_written_as_rfc_3339() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_400, "2000-02-29T00:00:00.000Z"),
-            (1_602_600_225, "2020-10-13T14:43:45.000Z"),
-            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
-            (1_735_689_599, "2024-12-31T23:59:59.000Z"),
-        ] {
-            assert_eq!(rfc3339(UnixMillis(seconds * 1000)), text);
-        }
-        assert_eq!(rfc3339(UnixMillis(7)), "1970-01-01T00:00:00.007Z");
-    }
 }

@@ -26,16 +26,10 @@ fn policy_of(pages: &Pages) -> String {
 }
 
 fn form() -> Form {
-    let field = |name: &str, kind, label: &str| Field {
-        name: name.into(),
-        kind,
-        label: label.into(),
-        required: true,
-    };
     Form {
         fields: vec![
-            field("username", FieldKind::Username, "Name or e-mail"),
-            field("password", FieldKind::Password, "Password"),
+            Field::required("username", FieldKind::Username, "Name or e-mail"),
+            Field::required("password", FieldKind::Password, "Password"),
         ],
         ..Form::default()
     }

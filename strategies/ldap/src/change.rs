@@ -34,17 +34,11 @@ pub(crate) fn why(reason: Reason) -> &'static str {
 
 /// The form that asks for a new password.
 pub(crate) fn form(username: &str, message: &str) -> Form {
-    let field = |name: &str, kind, label: &str| Field {
-        name: name.to_owned(),
-        kind,
-        label: label.to_owned(),
-        required: true,
-    };
     Form {
         fields: vec![
-            field("current", FieldKind::Password, "Current password"),
-            field("next", FieldKind::NewPassword, "New password"),
-            field("next_confirm", FieldKind::NewPassword, "New password again"),
+            Field::required("current", FieldKind::Password, "Current password"),
+            Field::required("next", FieldKind::NewPassword, "New password"),
+            Field::required("next_confirm", FieldKind::NewPassword, "New password again"),
         ],
         message: Some(message.to_owned()),
         // Who it is, and nothing that could be used instead of the old password.

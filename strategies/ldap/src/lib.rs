@@ -93,16 +93,10 @@ impl Strategy for Ldap {
 }
 
 fn form() -> Form {
-    let field = |name: &str, kind, label: &str| Field {
-        name: name.to_owned(),
-        kind,
-        label: label.to_owned(),
-        required: true,
-    };
     Form {
         fields: vec![
-            field("username", FieldKind::Username, "Name"),
-            field("password", FieldKind::Password, "Password"),
+            Field::required("username", FieldKind::Username, "Name"),
+            Field::required("password", FieldKind::Password, "Password"),
         ],
         ..Form::default()
     }

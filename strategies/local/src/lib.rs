@@ -137,16 +137,10 @@ impl Local {
 }
 
 fn form() -> Form {
-    let field = |name: &str, kind, label: &str| Field {
-        name: name.to_owned(),
-        kind,
-        label: label.to_owned(),
-        required: true,
-    };
     Form {
         fields: vec![
-            field("username", FieldKind::Username, "Name or e-mail address"),
-            field("password", FieldKind::Password, "Password"),
+            Field::required("username", FieldKind::Username, "Name or e-mail address"),
+            Field::required("password", FieldKind::Password, "Password"),
         ],
         ..Form::default()
     }

@@ -23,7 +23,7 @@ pub(super) async fn page(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let (accounts, total) = ask.control.store.accounts_page(page).await.map_err(|e| stuck(&e))?;
     let pages = total.div_ceil(size).max(1);
     let as_json_api = ask.takes_json_api();
-    let shown = if as_json_api { told::json_api } else { told::flat };
+    let shown = if as_json_api { told::json_api } else { crate::accounts::view::whole };
     let data: Vec<Value> = accounts.iter().map(shown).collect();
     let path = format!("{}/admin/users", ask.control.config.endpoints.auth);
     let link = |number: u64| link(&path, number, size, &search);

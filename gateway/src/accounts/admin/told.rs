@@ -1,32 +1,16 @@
 //! How accounts and credentials are shown to operators: everything but secrets.
 
 use crate::{
-    accounts::view::{resource, rfc3339},
+    accounts::view::{resource, whole},
     control::{Ask, Reply, reply},
     sessions::Account,
     store::KnownCredential,
+    telemetry::rfc3339,
 };
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// An account as flat members.
-pub(super) fn flat(account: &Account) -> Value {
-    json!({
-        "uuid": account.uuid.to_string(),
-        "name": account.name,
-        "email": account.email,
-        "email_verified": account.email_verified,
-        "display_name": account.display_name,
-        "roles": account.roles,
-        "metadata": account.metadata,
-        "app": account.app,
-        "active": account.active,
-        "created": rfc3339(account.created),
-        "updated": rfc3339(account.updated),
-    })
-}
-
-/// The same as a JSON:API resource, whose `name` is the display name.
+/// An account as a JSON:API resource, whose `name` is the display name.
 pub(super) fn json_api(account: &Account) -> Value {
     let mut one = resource(account, None)["data"].take();
     let attributes = &mut one["attributes"];
@@ -44,7 +28,7 @@ pub(super) fn account(ask: &Ask<'_>, status: StatusCode, as_json_api: bool, acco
     let mut answer = if as_json_api || ask.takes_json_api() {
         reply::json_api(&json!({ "data": json_api(account) }))
     } else {
-        reply::json(&flat(account))
+        reply::json(&whole(account))
     };
     *answer.status_mut() = status;
     answer

@@ -8,10 +8,11 @@ use super::{
     },
     Room,
     open::stuck,
-    secret, shown,
+    secret,
 };
 use crate::{
     accounts::manage::{self, Wanted},
+    accounts::view::whole,
     sessions::Account,
 };
 
@@ -52,7 +53,7 @@ pub(super) async fn delete(room: &Room, which: &Named) -> Result<(), Failure> {
     let account = room.account(&which.name).await?;
     let found = room.store.delete_account(account.uuid).await.map_err(stuck)?;
     if which.json && found {
-        result(&shown::json_of(&account).to_string());
+        result(&whole(&account).to_string());
         return Ok(());
     }
     told(room, found, &account, "is deleted, with its credentials and sessions", false).await
@@ -75,7 +76,7 @@ async fn told(room: &Room, found: bool, account: &Account, what: &str, as_json: 
         return Err(Failure::new(format!("there is no account `{name}` any more")));
     }
     match as_json {
-        true => result(&shown::json_of(&room.account(name).await?).to_string()),
+        true => result(&whole(&room.account(name).await?).to_string()),
         false => result(&format!("account {name} {what}")),
     }
     Ok(())

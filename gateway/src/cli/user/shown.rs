@@ -5,13 +5,13 @@ use super::{
     Room,
     open::stuck,
 };
-use crate::{sessions::Account, telemetry::rfc3339};
-use serde_json::{Value, json};
+use crate::{accounts::view::whole, sessions::Account, telemetry::rfc3339};
+use serde_json::Value;
 
 pub(super) async fn list(room: &Room, as_json: bool) -> Result<(), Failure> {
     let accounts = room.store.accounts().await.map_err(stuck)?;
     if as_json {
-        result(&Value::from(accounts.iter().map(json_of).collect::<Vec<_>>()).to_string());
+        result(&Value::from(accounts.iter().map(whole).collect::<Vec<_>>()).to_string());
         return Ok(());
     }
     let rows: Vec<_> = accounts
@@ -28,7 +28,7 @@ pub(super) async fn show(room: &Room, name: &str, as_json: bool) -> Result<(), F
     let account = room.account(name).await?;
     let strategies = room.store.credential_strategies(account.uuid).await.map_err(stuck)?;
     if as_json {
-        let mut shown = json_of(&account);
+        let mut shown = whole(&account);
         shown["strategies"] = strategies.into();
         result(&shown.to_string());
         return Ok(());
@@ -59,20 +59,4 @@ fn address(account: &Account) -> String {
 
 fn state(account: &Account) -> &'static str {
     if account.active { "active" } else { "disabled" }
-}
-
-pub(super) fn json_of(account: &Account) -> Value {
-    json!({
-        "uuid": account.uuid.to_string(),
-        "name": account.name,
-        "email": account.email,
-        "email_verified": account.email_verified,
-        "display_name": account.display_name,
-        "roles": account.roles,
-        "metadata": account.metadata,
-        "app": account.app,
-        "active": account.active,
-        "created": rfc3339(account.created),
-        "updated": rfc3339(account.updated),
-    })
 }
