@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // tests: a panic is the report
 
 mod accounts;
+mod active_directory;
 mod admin;
 mod admin_api;
 mod appearance;

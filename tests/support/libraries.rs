@@ -61,12 +61,13 @@ pub fn compile(source: &str, library: &Path, flags: &[&str]) {
 }
 
 /// What a configuration with this variable set to `library` says beside its own: every
-/// `local` comes out of the library then. The whole suite of logins runs in both forms.
+/// `local` and `ldap` comes out of its library then. The whole suite of logins runs in both
+/// forms.
 pub fn instead_of_built_in() -> String {
     if std::env::var("PORTCULLIS_STRATEGIES").as_deref() != Ok("library") {
         return String::new();
     }
-    replacing("local", local())
+    replacing("local", local()) + &replacing("ldap", ldap())
 }
 
 /// The table that puts a library in the place of the kind that is linked in.

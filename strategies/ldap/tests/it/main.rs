@@ -10,7 +10,6 @@ mod hostile;
 mod logins;
 mod passwords;
 mod pool;
-mod samba;
 mod server;
 mod support;
 mod tls;
