@@ -49,7 +49,10 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, String> {
 /// A message out of bytes; the error says what is wrong with them and quotes none of them.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     fits(bytes)?;
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+    // The whole of it: what nobody asks for is skipped without a look by the reader below.
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8, at byte {}", error.valid_up_to()))?;
+    serde_json::from_str(text).map_err(|error| match error.classify() {
         // The texts of these name keys and types, but a value may be in them.
         serde_json::error::Category::Data => {
             format!("not the expected message, at column {}", error.column())
@@ -281,6 +284,8 @@ mod tests {
         }
         assert!(read(format!("{} x", with("ada"))).is_some(), "something behind the message");
         assert!(decode::<Outcome>(b"{\"outcome\": \"\xff\"}").is_err());
+        let ignored = b"{\"outcome\": \"denied\", \"reason\": \"locked\", \"other\": \"\xff\"}";
+        assert_eq!(decode::<Outcome>(ignored).err().as_deref(), Some("not UTF-8, at byte 52"));
         let claims = |levels: usize| {
             let inner = format!("{}{}", "[".repeat(levels - 1), "]".repeat(levels - 1));
             format!(r#"{{"outcome": "authenticated", "subject": "a", "claims": {{"x": {inner}}}}}"#)

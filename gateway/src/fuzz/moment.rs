@@ -1,9 +1,6 @@
 //! Each target for a moment, or as long as the environment says, on any compiler.
 
-use super::{
-    mutate::Mutator,
-    targets::{TARGETS, Target},
-};
+use super::{all, mutate::Mutator, targets::Target};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, Instant},
@@ -38,7 +35,7 @@ fn run(target: &Target) -> usize {
 
 #[test]
 fn every_parser_of_our_own_holds_under_any_bytes() {
-    for target in TARGETS {
+    for target in all() {
         let count = run(target);
         println!("{}: {count} inputs", target.name);
     }
@@ -46,7 +43,7 @@ fn every_parser_of_our_own_holds_under_any_bytes() {
 
 #[test]
 fn the_corpus_is_understood_and_a_broken_rule_is_seen() {
-    for target in TARGETS {
+    for target in all() {
         for seed in target.corpus {
             (target.check)(seed);
         }

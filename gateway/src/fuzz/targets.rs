@@ -36,7 +36,7 @@ pub(super) struct Target {
 
 const LIMITS: Limits = Limits { bytes: 2048, fields: 20, request_line: 512 };
 
-/// All of them. The libraries' ELF and ABI readers are fuzzed where they live.
+/// Those of requests, answers, tokens and the configuration.
 pub(super) const TARGETS: &[Target] = &[
     Target {
         name: "head of a request",
@@ -143,6 +143,15 @@ pub(super) const TARGETS: &[Target] = &[
             b"include = \"x/*.toml\"\n[limits]\nheaders = 3\n[store]\nkey = { env = \"X\" }\n[identity_headers]\nA = \"app.b\"\n",
         ],
         check: configuration,
+    },
+    Target {
+        name: "variables over the configuration",
+        corpus: &[
+            b"PORTCULLIS_SERVER__LISTEN=127.0.0.1:1", b"PORTCULLIS_LIMITS__HEADERS=[1]\nPORTCULLIS_STRATEGIES__LOCAL__MIN_LENGTH=9",
+            b"PORTCULLIS_UPSTREAMS__API__TLS={ca=\"x\"}", b"PORTCULLIS_ROUTES__0__PATH=/", b"PORTCULLIS_PORT_8080_TCP=tcp://x",
+            b"PORTCULLIS___=", b"PORTCULLIS_IDENTITY_HEADERS__X_A=name",
+        ],
+        check: variables,
     },
     Target {
         name: "dates of a certificate",
@@ -369,6 +378,22 @@ fn configuration(input: &[u8]) {
                 .all(|problem| problem.place.starts_with("nowhere/p.toml") && !problem.message.is_empty())
         );
     }
+}
+
+/// Variables over a file that is fine: what is wrong is said under the name of one of them.
+fn variables(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let variables: Vec<(String, String)> = text
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let file = include_str!("../../../config/examples/quickstart.toml");
+    let Err(problems) = portcullis_config::parse(file, Path::new("nowhere/p.toml"), &variables) else {
+        return;
+    };
+    assert!(!problems.is_empty() && variables.iter().any(|(name, _)| name.starts_with("PORTCULLIS_")));
+    assert!(problems.iter().all(|problem| !problem.place.is_empty() && !problem.message.is_empty()));
 }
 
 fn dates(input: &[u8]) {

@@ -1,6 +1,9 @@
 //! The kinds that are linked in. The only file of the gateway that names a strategy's
 //! crate; everything else knows kinds by name.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use portcullis_strategy_ldap::fuzzing;
+
 use crate::random::Random;
 use portcullis_plugin_api::{Host, Object, Operations, Started, Strategy, start};
 use portcullis_strategy_ldap::Ldap;

@@ -39,7 +39,7 @@ pub(super) fn read<'f>(file: &'f [u8], symbol: &str, section: &str) -> Result<&'
 }
 
 /// This program's processor, as the field `e_machine` has it.
-const fn machine() -> u16 {
+pub(super) const fn machine() -> u16 {
     if cfg!(target_arch = "x86_64") {
         62
     } else if cfg!(target_arch = "aarch64") {

@@ -155,7 +155,7 @@ fn unreadable(why: &str) -> StrategyError {
 }
 
 /// The error in an answer that is none; or what is wrong with that.
-fn fault(reply: Reply) -> Result<Fault, String> {
+pub(super) fn fault(reply: Reply) -> Result<Fault, String> {
     match reply.status {
         abi::STATUS_ERROR | abi::STATUS_PANIC => {
             let read = reply.body.and_then(|body| wire::decode::<Fault>(&body));

@@ -9,6 +9,8 @@
 
 #![allow(unsafe_code)] // the boundary; the proofs are beside each use
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod host;
 
 use super::{info::Info, refusal::Refusal};

@@ -16,6 +16,8 @@ mod counts;
 mod elf;
 mod file;
 mod foreign;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod health;
 mod info;
 pub mod inspect;

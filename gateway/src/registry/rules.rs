@@ -34,6 +34,13 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// Of a library with these hosts and claims, for the fuzz targets.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn strict(hosts: &[&str], claims: &[&str]) -> Self {
+        let own = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect());
+        Self { redirect_hosts: own(hosts), claims: own(claims), ..Self::default() }
+    }
+
     /// Of a library.
     pub(super) fn of(plugin: &Plugin, is_async: bool) -> Self {
         let slots = if is_async { Self::default().slots } else { BLOCKING_SLOTS };

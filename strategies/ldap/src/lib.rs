@@ -10,6 +10,9 @@
 mod change;
 mod diagnose;
 mod directory;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod groups;
 mod login;
 mod person;
