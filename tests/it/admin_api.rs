@@ -136,6 +136,20 @@ fn an_account_is_made_shown_changed_and_deleted() {
 }
 
 #[test]
+fn an_account_that_is_made_disabled_signs_in_once_it_is_switched_on() {
+    let house = House::new("");
+    let password = "a phrase of length nine";
+    let made = house.make(json!({ "name": "later", "password": password, "active": false }));
+    let made = made.expect(201, "").json();
+    assert_eq!(made["active"], json!(false));
+    assert!(!house.signs_in("later", password));
+    house
+        .change(&format!("{USERS}/{}", made["uuid"].as_str().unwrap()), json!({ "active": true }))
+        .expect(200, "");
+    assert!(house.signs_in("later", password));
+}
+
+#[test]
 fn what_is_not_acceptable_makes_and_changes_nothing() {
     let house = House::new("");
     let path =

@@ -70,11 +70,13 @@ fn the_endpoints_are_an_openapi_document_with_the_paths_of_the_configuration() {
     assert_eq!(usual["openapi"], "3.1.0");
     assert!(usual["paths"]["/login/{strategy}"]["post"].is_object());
     let text = format!(
-        "{}[endpoints]\nlogin = \"/in\"\n",
-        portcullis_tests::site::config("http://127.0.0.1:9", "", "")
+        "{}[endpoints]\nlogin = \"/in\"\n[session]\ncookie = \"desk\"\n",
+        portcullis_tests::site::config("http://127.0.0.1:9", "public_url = \"https://x.test\"\n", "")
     );
     std::fs::write(folder.path().join("moved.toml"), text).unwrap();
     let moved = json(&run(folder.path(), &["schema", "--openapi", "-c", "moved.toml"], "").with_code(0));
+    let cookie = |document: &Value| document["components"]["securitySchemes"]["session"]["name"].clone();
+    assert_eq!((cookie(&usual), cookie(&moved)), ("portcullis".into(), "__Host-desk".into()));
     assert!(moved["paths"]["/in"]["post"].is_object() && moved["paths"].get("/login").is_none());
     run(folder.path(), &["schema", "-c", "moved.toml"], "").with_code(2);
 }

@@ -2,10 +2,11 @@
 
 use super::{
     input::{self, store_failed},
-    me, proof,
+    me, post, proof,
 };
 use crate::{
     control::{Ask, Reply, reply},
+    mail::Notice,
     problem::{Code, Problem},
     sessions::LiveSession,
     store::{OwnCredential, Removal},
@@ -59,6 +60,9 @@ async fn remove(ask: &Ask<'_>, session: &LiveSession, strategy: &str) -> Result<
             for sid in sessions {
                 control.sessions.end(&sid);
             }
+            let title =
+                control.registry.get(strategy).map_or(strategy.to_owned(), |one| one.title().to_owned());
+            post::notice(ask, account.verified_email(), Notice::Removed(title)).await;
             ask.audit(Audit {
                 event: "credential_removed",
                 account: Some(&account.name),

@@ -85,6 +85,8 @@ pub(crate) struct New {
     pub(crate) roles: Vec<String>,
     pub(crate) metadata: Object,
     pub(crate) app: Object,
+    /// It cannot sign in yet.
+    pub(crate) disabled: bool,
 }
 
 /// A new account that was checked as far as it can be without its secrets.
@@ -127,6 +129,7 @@ pub(crate) async fn check(house: House<'_>, strategy: &str, new: New) -> Result<
         roles: checked_roles(new.roles)?,
         metadata: checked_claims("metadata", new.metadata)?,
         app: checked_claims("app", new.app)?,
+        active: !new.disabled,
     };
     Ok(Checked { account })
 }

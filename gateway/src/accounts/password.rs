@@ -3,7 +3,7 @@
 
 use super::{
     input::{self, store_failed},
-    keeper, me, proof,
+    keeper, me, post, proof,
 };
 use crate::{
     control::{Ask, Reply},
@@ -11,6 +11,7 @@ use crate::{
         body::Body,
         fresh::{self, Fresh},
     },
+    mail::Notice,
     problem::{Code, Problem},
     sessions::LiveSession,
     telemetry::Audit,
@@ -61,6 +62,7 @@ async fn change(ask: &Ask<'_>, session: &LiveSession, body: &Body) -> Result<Rep
         strategy: Some(strategy.id()),
         ..Audit::default()
     });
+    post::notice(ask, account.verified_email(), Notice::Password).await;
     let current = control.store.account(account.uuid).await.map_err(|e| store_failed(&e))?;
     let account = current.ok_or(Code::LoginRequired)?;
     let new = Fresh { account: &account, strategy: strategy.id(), secret, former: Some(session), external };

@@ -4,7 +4,7 @@ use super::input::store_failed;
 use crate::{
     clock::UnixMillis,
     control::Ask,
-    mail::{Draft, Letter},
+    mail::{Draft, Letter, Notice},
     problem::{Code, Problem},
     store::{NewToken, Purpose, hash_token},
 };
@@ -87,6 +87,18 @@ pub(super) fn news(ask: &Ask<'_>, to: Option<&str>, letter: Letter) -> Draft {
     let now = ask.control.clock.now();
     let to = to.filter(|address| ask.control.outbox.admit_recipient(address, now)).map(str::to_owned);
     Draft { to, letter, expires: now.plus(NEWS) }
+}
+
+/// Tells an account's owner what has changed, at an address that they have proved. It has
+/// happened: that it cannot be told is for the log, and no matter of the answer. Nothing
+/// holds these mails back, or whoever has stolen a session would first use up what there is.
+pub(crate) async fn notice(ask: &Ask<'_>, to: Option<&str>, notice: Notice) {
+    let (Some(to), true) = (to, ask.control.config.mail.is_some()) else { return };
+    let expires = ask.control.clock.now().plus(NEWS);
+    let draft = Draft { to: Some(to.to_owned()), letter: Letter::Notice(notice), expires };
+    if keep(ask, None, vec![draft]).await.is_err() {
+        tracing::error!("a change of an account could not be told to its owner");
+    }
 }
 
 fn in_words(time: Duration) -> String {

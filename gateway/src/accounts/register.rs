@@ -106,6 +106,7 @@ async fn register(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Rep
         secret: Some(secret.clone()),
     };
     let account = NewAccount {
+        active: true,
         uuid,
         name: wanted.name.as_str().to_owned(),
         email: Some(wanted.email.clone()),

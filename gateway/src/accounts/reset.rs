@@ -2,11 +2,12 @@
 
 use super::{
     input::{self, store_failed},
-    keeper,
+    keeper, post,
 };
 use crate::{
     control::{Ask, Reply, reply},
     login::body::Body,
+    mail::Notice,
     pages::{FormView, Input},
     problem::{Code, Problem},
     store::{Purpose, hash_token},
@@ -58,6 +59,7 @@ async fn reset(ask: &Ask<'_>, body: &Body) -> Result<(), Problem> {
         ..Audit::default()
     });
     control.sessions.end_all(account.uuid);
+    post::notice(ask, account.verified_email(), Notice::Password).await;
     control.sessions.account_changed(account);
     Ok(())
 }

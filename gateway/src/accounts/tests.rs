@@ -1,9 +1,10 @@
 //! Endpoints of accounts, on the real store and the real strategy. Letters are read out
 //! of the queue.
 //!
-//! `registering.rs` · `recovering.rs` · `changing.rs`
+//! `registering.rs` · `recovering.rs` · `changing.rs` · `noticing.rs`
 
 mod changing;
+mod noticing;
 mod recovering;
 mod registering;
 

@@ -2,10 +2,14 @@
 //! that is to take its place. Following the link shows a page; only its button acts, so
 //! that no scanner of mails proves anything.
 
-use super::input::{self, store_failed};
+use super::{
+    input::{self, store_failed},
+    post,
+};
 use crate::{
     control::{Ask, Reply, presented, reply},
     login::body::Body,
+    mail::Notice,
     pages::FormView,
     problem::{Code, Problem},
     store::{Proof, hash_token},
@@ -47,9 +51,12 @@ async fn verify(ask: &Ask<'_>, body: &Body) -> Result<(), Problem> {
     let control = ask.control;
     let proof = control.store.prove_address(hash_token(token), control.clock.now()).await;
     match proof.map_err(|e| store_failed(&e))? {
-        Proof::Done(account) => {
+        Proof::Done { account, before } => {
+            // An address that nobody had proved may be a stranger's: it is told nothing.
+            let address = account.email.clone().unwrap_or_default();
+            post::notice(ask, before.as_deref(), Notice::Address(address)).await;
             ask.audit(Audit { event: "email_verified", account: Some(&account.name), ..Audit::default() });
-            control.sessions.account_changed(account);
+            control.sessions.account_changed(*account);
             Ok(())
         }
         Proof::Taken => Err(Code::EmailTaken.into()),

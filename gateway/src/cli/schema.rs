@@ -6,6 +6,7 @@ use super::{
     configuration,
     output::{Done, Failure, result},
 };
+use crate::sessions::CookieNames;
 use portcullis_config::Endpoints;
 use serde_json::Value;
 use std::process::ExitCode;
@@ -19,8 +20,10 @@ pub(super) fn run(arguments: &Schema) -> Done {
 /// With the paths of the configuration that is named; without a name nothing is looked for.
 fn openapi(arguments: &Schema) -> Result<Value, Failure> {
     if arguments.config.is_none() {
-        return Ok(crate::control::openapi(&Endpoints::default(), None));
+        return Ok(crate::control::openapi(&Endpoints::default(), None, "portcullis"));
     }
     let config = configuration::load(&File { config: arguments.config.clone() })?;
-    Ok(crate::control::openapi(&config.endpoints, Some(&config.server.public_url.origin)))
+    let public = &config.server.public_url;
+    let cookies = CookieNames::new(&config.session.cookie, public.https);
+    Ok(crate::control::openapi(&config.endpoints, Some(&public.origin), &cookies.session))
 }

@@ -23,7 +23,8 @@ const ALWAYS: &[u16] = &[400, 414, 417, 421, 431, 500, 503];
 const CHANGING: &[u16] = &[403, 413];
 
 /// The document, with the paths where this configuration has them.
-pub fn document(endpoints: &Endpoints, origin: Option<&str>) -> Value {
+/// `cookie` is the session's.
+pub fn document(endpoints: &Endpoints, origin: Option<&str>, cookie: &str) -> Value {
     let mut paths = Map::new();
     for (path, item) in merged(PATHS) {
         let place = path
@@ -48,7 +49,7 @@ pub fn document(endpoints: &Endpoints, origin: Option<&str>) -> Value {
             "responses": refusals(),
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
-                "session": { "type": "apiKey", "in": "cookie", "name": "portcullis" },
+                "session": { "type": "apiKey", "in": "cookie", "name": cookie },
             },
         },
     })

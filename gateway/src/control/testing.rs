@@ -91,6 +91,7 @@ impl Gateway {
         let secret = self.control.registry.get(strategy).unwrap().credentials(call, op).await.unwrap().secret;
         let uuid = self.control.random.uuid();
         let account = NewAccount {
+            active: true,
             uuid,
             name: name.into(),
             email: Some(format!("{}@x.test", name.replace('@', "-"))),

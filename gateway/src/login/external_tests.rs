@@ -4,7 +4,7 @@
 use crate::{
     control::testing::{Answer, Gateway, PASSWORD},
     registry::scripted,
-    store::{NewAccount, NewCredential},
+    store::{AccountChange, NewAccount, NewCredential},
 };
 use portcullis_plugin_api::{Denial, Denied, Outcome, StrategyError};
 use serde_json::{Value, json};
@@ -123,6 +123,7 @@ async fn a_login_joins_an_account_only_where_both_addresses_were_vouched_for() {
     // Verified by a mailed link only: the account's owner may be whoever registered first.
     let mailed = with("link = \"verified-email\"").await;
     let account = NewAccount {
+        active: true,
         uuid: mailed.control.random.uuid(),
         name: "eve".into(),
         email: Some("bob@x.test".into()),
@@ -147,6 +148,24 @@ async fn a_login_joins_an_account_only_where_both_addresses_were_vouched_for() {
         .unwrap();
     let answer = sign_in(&mailed, "s", json!({"email": "bob@x.test"})).await;
     assert_ne!(answer.json()["authenticated"]["name"], "eve");
+}
+
+#[tokio::test]
+async fn an_address_that_an_operator_sets_later_is_vouched_for_and_the_one_before_no_more() {
+    let gateway = with("link = \"verified-email\"").await;
+    let ann = gateway.control.store.account_by_name("ann").await.unwrap().unwrap();
+    let set = |email: Option<&str>| {
+        let change = AccountChange { email: Some(email.map(str::to_owned)), ..AccountChange::default() };
+        gateway.control.store.change_account(ann.uuid, change, gateway.control.clock.now())
+    };
+    set(Some("new@x.test")).await.unwrap().unwrap();
+    let answer = sign_in(&gateway, "old", json!({"email": "ann@x.test", "preferred_username": "x"})).await;
+    assert_ne!(answer.json()["authenticated"]["name"], "ann");
+    let answer = sign_in(&gateway, "new", json!({"email": "new@x.test", "preferred_username": "y"})).await;
+    assert_eq!(answer.json()["authenticated"]["name"], "ann", "{}", answer.text);
+    set(None).await.unwrap().unwrap();
+    let answer = sign_in(&gateway, "third", json!({"email": "new@x.test", "preferred_username": "z"})).await;
+    assert_ne!(answer.json()["authenticated"]["name"], "ann");
 }
 
 #[tokio::test]

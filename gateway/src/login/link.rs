@@ -12,7 +12,9 @@ use super::{
     who::store_failed,
 };
 use crate::{
+    accounts::post,
     control::{Ask, Reply, presented, reply},
+    mail::Notice,
     problem::{Code, Problem},
     registry::Instance,
     sessions::{LiveSession, Lookup},
@@ -89,6 +91,8 @@ pub(super) async fn add(
                 sid: Some(&link.sid),
                 ..Audit::default()
             });
+            let added = Notice::Added(strategy.title().to_owned());
+            post::notice(ask, account.verified_email(), added).await;
             Ok(Decided::Linked(account))
         }
         Linked::SubjectTaken => Err(Code::SubjectTaken.into()),

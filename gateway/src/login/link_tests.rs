@@ -48,6 +48,17 @@ async fn a_linked_login_opens_the_same_account() {
 }
 
 #[tokio::test]
+async fn a_way_to_sign_in_that_was_added_is_told_to_the_owner() {
+    let mail = "[mail]\nurl = \"file:/nowhere/mail\"\nfrom = \"us@x.test\"\n";
+    let gateway = Gateway::start(&format!("{HUB}\n{mail}")).await;
+    let ann = gateway.login("ann").await.cookie();
+    let asked = ask(&gateway, &ann).await;
+    assert_eq!(gateway.control.store.count_mails().await.unwrap(), 0, "asking is no news");
+    assert_eq!(back(&gateway, &asked, "s").await.status, 303);
+    assert_eq!(gateway.control.store.count_mails().await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn nothing_is_linked_without_a_fresh_session_of_our_own_pages() {
     let gateway = Gateway::start(HUB).await;
     let nobody = gateway.post("/login/hub").json(r#"{"link":true}"#).send().await;

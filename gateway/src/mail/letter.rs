@@ -33,6 +33,22 @@ pub enum Letter {
     },
     /// Somebody wanted to register with a name or an address that is theirs.
     Taken,
+    /// How their account is guarded has changed.
+    Notice(Notice),
+}
+
+/// What has changed of how an account is guarded: whoever it belongs to hears of it, so that
+/// a thief cannot do it quietly.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// It has another password.
+    Password,
+    /// This address has taken the place of the one that is written to.
+    Address(String),
+    /// It can be signed in to in one more way, of this title.
+    Added(String),
+    /// A way to sign in was taken away.
+    Removed(String),
 }
 
 impl Letter {
@@ -44,6 +60,7 @@ impl Letter {
             Self::Verify { .. } => "mail_verify",
             Self::Changing { .. } => "mail_changing",
             Self::Taken => "mail_taken",
+            Self::Notice(_) => "mail_notice",
         }
     }
 
@@ -57,6 +74,10 @@ impl Letter {
             Self::Verify { link, lives },
             Self::Changing { address: "ann@y.test".into() },
             Self::Taken,
+            Self::Notice(Notice::Password),
+            Self::Notice(Notice::Address("ann@y.test".into())),
+            Self::Notice(Notice::Added("Corp".into())),
+            Self::Notice(Notice::Removed("Corp".into())),
         ]
     }
 }

@@ -15,7 +15,7 @@ mod sender;
 mod tests;
 mod transport;
 
-pub use letter::Letter;
+pub use letter::{Letter, Notice};
 pub use outbox::{Draft, Outbox};
 pub use sender::start;
 

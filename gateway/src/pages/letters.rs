@@ -2,7 +2,7 @@
 //! `Subject: …`, and `mail_NAME.html`.
 
 use super::{Pages, templates::Templates};
-use crate::mail::Letter;
+use crate::mail::{Letter, Notice};
 use minijinja::{Error, ErrorKind, Value, context};
 use portcullis_config::Problem;
 
@@ -61,6 +61,10 @@ impl Pages {
             Letter::Verify { link, lives } => context! { link, lives },
             Letter::Changing { address } => context! { address },
             Letter::Taken => context! {},
+            Letter::Notice(Notice::Password) => context! { event => "password" },
+            Letter::Notice(Notice::Address(address)) => context! { event => "address", address },
+            Letter::Notice(Notice::Added(way)) => context! { event => "added", way },
+            Letter::Notice(Notice::Removed(way)) => context! { event => "removed", way },
         };
         context! { login_url, profile_url, ..own }
     }

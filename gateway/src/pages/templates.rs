@@ -26,6 +26,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("mail_changing.html", include_str!("templates/mail_changing.html")),
     ("mail_taken.txt", include_str!("templates/mail_taken.txt")),
     ("mail_taken.html", include_str!("templates/mail_taken.html")),
+    ("mail_notice.txt", include_str!("templates/mail_notice.txt")),
+    ("mail_notice.html", include_str!("templates/mail_notice.html")),
     ("one_form.html", include_str!("templates/one_form.html")),
     ("register.html", include_str!("templates/register.html")),
     ("recovery.html", include_str!("templates/recovery.html")),

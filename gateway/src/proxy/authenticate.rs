@@ -13,7 +13,7 @@ use crate::{
     problem::{Code, Problem},
     sessions::{Account, Found, LiveSession, Lookup, Unavailable},
     snapshot::{Route, Snapshot},
-    tokens::{Unreachable, Verified},
+    tokens::{Print, Unreachable, Verified},
 };
 use std::{fmt, sync::Arc};
 
@@ -102,22 +102,22 @@ fn bearer<'a>(snapshot: &Snapshot, head: &'a Head, bytes: &'a [u8]) -> Result<Op
 }
 
 async fn by_token(worker: &Worker, text: &str, now: UnixMillis) -> Result<Identity, Problem> {
-    let sid = match verified(worker, text, now) {
-        Ok(sid) => sid,
+    let proven = match known(worker, text, now) {
+        Ok(proven) => proven,
         Err(code) => return foreign(worker, text, now).await?.ok_or_else(|| code.into()),
     };
-    let session = match worker.sessions.by_sid(&sid.0, now) {
-        Lookup::Live(session) => Some(session),
-        Lookup::None => None,
-        Lookup::Unknown => {
+    let (session, same) = match proven {
+        Proven::Answered(session, sub) => (session, sub),
+        Proven::Asked { sid, sub } => {
             // Rare: boxed, so that every connection does not carry its state.
-            let asked = Box::pin(worker.sessions.ask_sid(&sid.0, now)).await;
-            asked.map_err(|Unavailable| Problem::from(Code::StoreUnavailable))?
+            let asked = Box::pin(worker.sessions.ask_sid(&sid, now)).await;
+            let session = asked.map_err(|Unavailable| Problem::from(Code::StoreUnavailable))?;
+            let same = session.as_ref().is_some_and(|session| is_of(session, &sub));
+            (session, same)
         }
     };
-    let identity = session.and_then(|s| live(s, false, now)).ok_or(Code::InvalidToken)?;
-    let same = *identity.account.uuid.hyphenated().encode_lower(&mut [0; 36]) == *sid.1;
-    if same { Ok(identity) } else { Err(Code::InvalidToken.into()) }
+    let identity = session.filter(|_| same).and_then(|s| live(s, false, now));
+    identity.ok_or_else(|| Code::InvalidToken.into())
 }
 
 /// The bearer of a token that a foreign issuer made. What looks like ours is not asked
@@ -132,18 +132,41 @@ async fn foreign(worker: &Worker, text: &str, now: UnixMillis) -> Result<Option<
     Ok(found.and_then(|session| live(session, false, now)))
 }
 
-/// The `sid` and `sub` of a token whose signature holds, from this worker's memory or by verifying it.
-fn verified(worker: &Worker, text: &str, now: UnixMillis) -> Result<(String, String), Code> {
+/// What a token with a good signature leads to.
+enum Proven {
+    /// The session, and whether it is that of the token's `sub`.
+    Answered(Option<Arc<LiveSession>>, bool),
+    /// The table does not know: the store has to be asked.
+    Asked { sid: String, sub: String },
+}
+
+/// The session of a token whose signature holds, from this worker's memory or by verifying it.
+fn known(worker: &Worker, text: &str, now: UnixMillis) -> Result<Proven, Code> {
     let generation = worker.tokens.generation();
+    let print = Print::of(text.as_bytes());
     let mut cache = worker.verified.borrow_mut();
-    let ids = |v: &Verified| (v.sid.clone(), v.sub.clone());
-    if let Some(known) = cache.get(text.as_bytes(), now, generation) {
-        return Ok(ids(known));
+    if let Some(known) = cache.get(print, now, generation) {
+        return Ok(look(worker, known, now));
     }
     let fresh = worker.tokens.verify(text, now).map_err(|_| Code::InvalidToken)?;
-    let found = ids(&fresh);
-    cache.insert(text.as_bytes(), fresh, now, generation);
-    Ok(found)
+    let proven = look(worker, &fresh, now);
+    cache.insert(print, fresh, now, generation);
+    Ok(proven)
+}
+
+fn look(worker: &Worker, token: &Verified, now: UnixMillis) -> Proven {
+    match worker.sessions.by_sid(&token.sid, now) {
+        Lookup::Live(session) => {
+            let same = is_of(&session, &token.sub);
+            Proven::Answered(Some(session), same)
+        }
+        Lookup::None => Proven::Answered(None, false),
+        Lookup::Unknown => Proven::Asked { sid: token.sid.clone(), sub: token.sub.clone() },
+    }
+}
+
+fn is_of(session: &LiveSession, sub: &str) -> bool {
+    *session.account_id().hyphenated().encode_lower(&mut [0; 36]) == *sub
 }
 
 async fn by_cookie(worker: &Worker, value: &[u8], now: UnixMillis) -> Result<Option<Identity>, Unavailable> {

@@ -276,6 +276,7 @@ mod tests {
             Arc::new(Sessions::new(store.clone(), Idle { session: HOUR, family: HOUR }, Handle::current()));
         let ann = Uuid::from_u128(1);
         let account = NewAccount {
+            active: true,
             uuid: ann,
             name: "ann".into(),
             email: None,

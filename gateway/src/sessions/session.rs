@@ -208,6 +208,11 @@ impl LiveSession {
         self.external.principal(self.account.load_full())
     }
 
+    /// Whose it is.
+    pub fn account_id(&self) -> Uuid {
+        self.account.load().uuid
+    }
+
     /// What a login from outside left: verified claims.
     pub fn external(&self) -> Option<Arc<External>> {
         self.external.get()

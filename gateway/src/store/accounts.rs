@@ -177,7 +177,8 @@ pub(super) fn taken(db: &Connection, text: &str) -> rusqlite::Result<bool> {
 }
 
 pub(super) fn made(account: NewAccount, now: UnixMillis) -> Account {
-    let NewAccount { uuid, name, email, email_verified, display_name, roles, metadata, app } = account;
+    let NewAccount { uuid, name, email, email_verified, display_name, roles, metadata, app, active } =
+        account;
     Account {
         uuid,
         name,
@@ -187,7 +188,7 @@ pub(super) fn made(account: NewAccount, now: UnixMillis) -> Account {
         roles,
         metadata,
         app,
-        active: true,
+        active,
         created: now,
         updated: now,
         version: 1,

@@ -295,6 +295,7 @@ fn make(db: &Connection, login: &ExternalLogin, now: UnixMillis) -> rusqlite::Re
     };
     let account = accounts::made(
         super::NewAccount {
+            active: true,
             uuid: login.uuid,
             name,
             email_verified: email.is_some(),

@@ -63,8 +63,13 @@ pub struct MailedToken {
 /// What using a token that proves an address came to.
 #[derive(Clone, Debug)]
 pub enum Proof {
-    /// The account as it is now.
-    Done(Account),
+    /// It is proved.
+    Done {
+        /// The account as it is now.
+        account: Box<Account>,
+        /// The verified address whose place this one has taken.
+        before: Option<String>,
+    },
     /// Somebody else has the address by now.
     Taken,
     /// No such token, or no more.
@@ -132,6 +137,7 @@ impl Store {
             let Some(row) = good(db, Purpose::Verify, hash, now)? else { return Ok(Proof::Invalid) };
             let Some(account) = accounts::one(db, row.account)? else { return Ok(Proof::Invalid) };
             forget(db, account.uuid, Purpose::Verify)?;
+            let before = account.verified_email().filter(|old| *old != row.address).map(str::to_owned);
             if account.email.as_deref() != Some(row.address.as_str()) {
                 if taken_by_another(db, &row.address, account.uuid)? {
                     return Ok(Proof::Taken);
@@ -142,7 +148,8 @@ impl Store {
             }
             accounts::changed(db, account.uuid, "email_verified = 1", now)?;
             tell(db, &Change::AccountChanged(account.uuid), now)?;
-            Ok(accounts::one(db, account.uuid)?.map_or(Proof::Invalid, Proof::Done))
+            let now = accounts::one(db, account.uuid)?;
+            Ok(now.map_or(Proof::Invalid, |account| Proof::Done { account: Box::new(account), before }))
         })
         .await
     }

@@ -200,7 +200,8 @@ fn one(db: &Connection, uuid: Uuid) -> rusqlite::Result<Option<Account>> {
         .optional()
 }
 
-/// Puts another address in the place of the old one; false when it is somebody else's.
+/// Puts another address in the place of the old one; false when it is somebody else's. The
+/// operator vouches for it, and for no other any more.
 fn set_email(db: &Connection, account: &Account, email: Option<&str>) -> rusqlite::Result<bool> {
     let uuid = account.uuid.to_string();
     if let Some(email) = email {
@@ -217,8 +218,10 @@ fn set_email(db: &Connection, account: &Account, email: Option<&str>) -> rusqlit
         db.prepare_cached("INSERT INTO identifiers (text, account) VALUES (?1, ?2)")?
             .execute([email, &uuid])?;
     }
-    db.prepare_cached("UPDATE accounts SET email = ?2, email_verified = ?3 WHERE uuid = ?1")?
-        .execute(params![uuid, email, email.is_some()])?;
+    db.prepare_cached(
+        "UPDATE accounts SET email = ?2, email_verified = ?3, vouched_email = ?2 WHERE uuid = ?1",
+    )?
+    .execute(params![uuid, email, email.is_some()])?;
     Ok(true)
 }
 

@@ -111,6 +111,8 @@ pub struct NewAccount {
     pub metadata: Object,
     /// The operator's claims.
     pub app: Object,
+    /// Whether it may sign in yet.
+    pub active: bool,
 }
 
 /// A credential to be made: (strategy id, realm, subject) of one account.

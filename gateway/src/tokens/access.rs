@@ -1,13 +1,15 @@
 //! Access tokens: what is in one (contract, section 6), and what makes one valid.
 
-use super::{Refused, Verified, jwt};
+use super::{
+    Refused, Verified,
+    members::{Members, Plain},
+};
 use crate::{
     clock::UnixMillis,
     sessions::{Account, LiveSession},
 };
 use portcullis_plugin_api::Object;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 /// The claims. The account's are for the token's readers; they decide nothing here.
 #[derive(Serialize)]
@@ -66,27 +68,30 @@ pub(super) fn claims<'a>(
     }
 }
 
-/// Whether claims under a good signature make a valid token now. A claim of the wrong
+/// Whether a payload under a good signature makes a valid token now. A claim of the wrong
 /// type is refused like a missing one.
 pub(super) fn check(
     kid: &str,
-    claims: &Map<String, Value>,
+    payload: &[u8],
     parties: &Parties,
     now: UnixMillis,
 ) -> Result<Verified, Refused> {
-    let text = |name| claims.get(name).and_then(Value::as_str);
-    if text("iss") != Some(&parties.issuer) {
+    let claims = Members::read(payload, ["iss", "aud", "sub", "sid", "iat", "exp", "nbf"]);
+    let Members([iss, aud, sub, sid, iat, exp, nbf]) = claims.ok_or(Refused("payload is no JSON object"))?;
+    let is = |claim: &Option<Plain<'_>>, text: &str| claim.as_ref().and_then(Plain::text) == Some(text);
+    if !is(&iss, &parties.issuer) {
         return Err(Refused("iss"));
     }
-    if text("aud") != Some(&parties.audience) {
+    if !is(&aud, &parties.audience) {
         return Err(Refused("aud"));
     }
-    let sub = text("sub").ok_or(Refused("sub"))?;
-    let sid = text("sid").ok_or(Refused("sid"))?;
-    let iat = claims.get("iat").and_then(jwt::date).ok_or(Refused("iat"))?;
-    let exp = claims.get("exp").and_then(jwt::date).ok_or(Refused("exp"))?;
-    if let Some(nbf) = claims.get("nbf") {
-        let nbf = jwt::date(nbf).ok_or(Refused("nbf"))?;
+    let (Some(Plain::Text(sub)), Some(Plain::Text(sid))) = (sub, sid) else {
+        return Err(Refused("sub or sid"));
+    };
+    let iat = iat.and_then(|claim| claim.date()).ok_or(Refused("iat"))?;
+    let exp = exp.and_then(|claim| claim.date()).ok_or(Refused("exp"))?;
+    if let Some(nbf) = nbf {
+        let nbf = nbf.date().ok_or(Refused("nbf"))?;
         if now.0 < nbf {
             return Err(Refused("not yet valid"));
         }
@@ -96,8 +101,8 @@ pub(super) fn check(
     }
     Ok(Verified {
         kid: kid.to_owned(),
-        sid: sid.to_owned(),
-        sub: sub.to_owned(),
+        sid: sid.into_owned(),
+        sub: sub.into_owned(),
         iat: iat / 1000,
         exp: exp / 1000,
     })

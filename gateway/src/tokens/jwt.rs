@@ -4,21 +4,19 @@
 use super::{
     Refused,
     keys::{Key, Purpose, Ring},
+    members::{Members, Plain},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{
-    Serialize,
-    de::{Deserialize, Deserializer, Error, MapAccess, Visitor},
-};
-use serde_json::{Map, Value};
+use serde::Serialize;
 
 /// The longest token that is looked at.
 const LONGEST: usize = 16 * 1024;
 
-/// The claims of a token whose signature is good, and the key that made it.
+/// The payload of a token whose signature is good, and the key that made it.
 pub(super) struct Signed<'a> {
     pub(super) kid: &'a str,
-    pub(super) claims: Map<String, Value>,
+    /// As it was signed; nobody has looked into it yet.
+    pub(super) payload: Vec<u8>,
 }
 
 /// Checks everything but the claims. The key is found by its exact `kid`; it alone says
@@ -32,43 +30,59 @@ pub(super) fn open<'a>(token: &str, purpose: Purpose, ring: &'a Ring) -> Result<
     if payload.contains('.') {
         return Err(Refused("not three parts"));
     }
-    let header = members(header).ok_or(Refused("header is no JSON object"))?;
-    if header.contains_key("crit") {
-        return Err(Refused("crit"));
-    }
-    let text = |name| header.get(name).and_then(Value::as_str);
-    let kid = text("kid").ok_or(Refused("no kid"))?;
-    let key = ring.by_kid(kid).ok_or(Refused("unknown key"))?;
+    // A header of our own is known by its letters; any other is read.
+    let key = match ring.by_header(header) {
+        Some(key) => key,
+        None => named(header, ring)?,
+    };
     if key.purpose() != purpose {
         return Err(Refused("key of another purpose"));
-    }
-    if text("alg") != Some(key.algorithm_name()) {
-        return Err(Refused("alg is not the key's"));
-    }
-    if !text("typ").is_some_and(|typ| is_type(typ, purpose.typ())) {
-        return Err(Refused("typ"));
     }
     let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Refused("signature is no base64url"))?;
     if !key.material().verifies(message.as_bytes(), &signature) {
         return Err(Refused("signature"));
     }
-    let claims = members(payload).ok_or(Refused("payload is no JSON object"))?;
-    Ok(Signed { kid: key.kid(), claims })
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Refused("payload is no base64url"))?;
+    Ok(Signed { kid: key.kid(), payload })
 }
 
-/// Claims under the signature of this key.
-pub(super) fn sign(key: &Key, claims: &impl Serialize) -> String {
+/// The key that a header names, if all else in it is as that key wants it.
+fn named<'a>(header: &str, ring: &'a Ring) -> Result<&'a Key, Refused> {
+    let bytes = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused("header is no base64url"))?;
+    let members = Members::read(&bytes, ["alg", "crit", "kid", "typ"]);
+    let Members([alg, crit, kid, typ]) = members.ok_or(Refused("header is no JSON object"))?;
+    if crit.is_some() {
+        return Err(Refused("crit"));
+    }
+    let text = |member: &'_ Option<Plain<'_>>| member.as_ref().and_then(Plain::text).map(str::to_owned);
+    let kid = text(&kid).ok_or(Refused("no kid"))?;
+    let key = ring.by_kid(&kid).ok_or(Refused("unknown key"))?;
+    if text(&alg).as_deref() != Some(key.algorithm_name()) {
+        return Err(Refused("alg is not the key's"));
+    }
+    if !text(&typ).is_some_and(|typ| is_type(&typ, key.purpose().typ())) {
+        return Err(Refused("typ"));
+    }
+    Ok(key)
+}
+
+/// What we write before the claims: the same for all tokens of a key.
+pub(super) fn header(kid: &str, algorithm: &str, purpose: Purpose) -> String {
     #[derive(Serialize)]
     struct Header<'a> {
         typ: &'a str,
         alg: &'a str,
         kid: &'a str,
     }
-    let part = |json: serde_json::Result<Vec<u8>>| URL_SAFE_NO_PAD.encode(json.expect("this is plain JSON"));
-    let header = Header { typ: key.purpose().typ(), alg: key.algorithm_name(), kid: key.kid() };
-    let mut token = part(serde_json::to_vec(&header));
+    let header = Header { typ: purpose.typ(), alg: algorithm, kid };
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).expect("this is plain JSON"))
+}
+
+/// Claims under the signature of this key.
+pub(super) fn sign(key: &Key, claims: &impl Serialize) -> String {
+    let mut token = key.header().to_owned();
     token.push('.');
-    token.push_str(&part(serde_json::to_vec(claims)));
+    URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(claims).expect("this is plain JSON"), &mut token);
     let signature = key.material().sign(token.as_bytes());
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut token);
@@ -83,46 +97,4 @@ fn is_type(found: &str, typ: &str) -> bool {
         _ => found,
     };
     bare.eq_ignore_ascii_case(typ)
-}
-
-/// The members of one part: base64url without padding, a JSON object, no name twice.
-fn members(part: &str) -> Option<Map<String, Value>> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
-    serde_json::from_slice::<Members>(&bytes).ok().map(|members| members.0)
-}
-
-/// An object in which no name comes twice (RFC 7515 §4, RFC 7519 §4).
-struct Members(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Once;
-        impl<'de> Visitor<'de> for Once {
-            type Value = Members;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a name comes twice"));
-                    }
-                }
-                Ok(Members(members))
-            }
-        }
-        from.deserialize_map(Once)
-    }
-}
-
-/// A NumericDate (RFC 7519 §2) in milliseconds since 1970; fractions are legal. None for
-/// anything that is not a number of seconds between 1970 and the year 9999.
-pub(super) fn date(value: &Value) -> Option<u64> {
-    const YEAR_10000: u64 = 253_402_300_800;
-    if let Some(seconds) = value.as_u64() {
-        return (seconds < YEAR_10000).then_some(seconds * 1000);
-    }
-    let seconds = value.as_number()?.as_f64()?;
-    (0.0..YEAR_10000 as f64).contains(&seconds).then_some((seconds * 1000.0) as u64)
 }

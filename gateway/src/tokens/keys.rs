@@ -47,6 +47,8 @@ pub(super) struct Key {
     /// Whether it still signs, or only verifies what it signed.
     signs: bool,
     material: Material,
+    /// What every token of this key begins with.
+    header: String,
 }
 
 impl Key {
@@ -61,7 +63,8 @@ impl Key {
     ) -> Result<Self, NotAKey> {
         let material = Material::from_private(algorithm, private)?;
         let kid = material.jwk().map_or_else(|| name.to_owned(), |jwk| thumbprint(&jwk));
-        Ok(Self { kid, purpose, signs, material })
+        let header = super::jwt::header(&kid, algorithm.name(), purpose);
+        Ok(Self { kid, purpose, signs, material, header })
     }
 
     pub(super) fn kid(&self) -> &str {
@@ -83,6 +86,11 @@ impl Key {
 
     pub(super) fn material(&self) -> &Material {
         &self.material
+    }
+
+    /// The first part of the tokens that it signs.
+    pub(super) fn header(&self) -> &str {
+        &self.header
     }
 
     /// Its public half (RFC 7517 §4), if it has one.
@@ -128,6 +136,11 @@ impl Ring {
     /// By its exact name; a name is never a path, a query or a pattern.
     pub(super) fn by_kid(&self, kid: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.kid == kid)
+    }
+
+    /// By the header of a token, if it is letter for letter one that we write.
+    pub(super) fn by_header(&self, header: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.header == header)
     }
 
     /// The newest key that signs for this purpose.

@@ -2,7 +2,7 @@
 //! the keys behind both.
 //!
 //! `material.rs` what a key can do · `keys.rs` the key ring · `load.rs` keys from the store ·
-//! `keeper.rs` when keys come and go · `jwt.rs` the compact form, read strictly · `access.rs` access
+//! `keeper.rs` when keys come and go · `jwt.rs` the compact form, read strictly, `members.rs` each of its parts · `access.rs` access
 //! tokens · `refresh.rs` what renews them · `assertion.rs` assertions · `foreign.rs` bearers of foreign issuers · `jwks.rs` what is published · `looks.rs` what is
 //! ours by its looks · `verified_cache.rs` what a signature has already proven.
 
@@ -18,6 +18,7 @@ mod keys;
 mod load;
 pub(crate) mod looks;
 mod material;
+mod members;
 mod refresh;
 mod verified_cache;
 
@@ -32,7 +33,7 @@ pub use load::LoadError;
 pub use refresh::{Nonce, RefreshKeys, RefreshValue};
 #[cfg(test)]
 pub(crate) use tests::stored_key_for_tests;
-pub use verified_cache::VerifiedCache;
+pub use verified_cache::{Print, VerifiedCache};
 
 use crate::{
     clock::UnixMillis,
@@ -90,7 +91,7 @@ impl Tokens {
     pub fn verify(&self, token: &str, now: UnixMillis) -> Result<Verified, Refused> {
         let ring = self.ring.load();
         let signed = jwt::open(token, Purpose::Access, &ring)?;
-        access::check(signed.kid, &signed.claims, &self.parties, now)
+        access::check(signed.kid, &signed.payload, &self.parties, now)
     }
 
     /// Whether a bearer value is one of ours by its looks (a JWT with our `iss`, or

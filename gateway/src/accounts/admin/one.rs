@@ -29,15 +29,11 @@ pub(super) async fn create(ask: &Ask<'_>) -> Result<Reply, Problem> {
         roles: given::roles(&body)?.unwrap_or_default(),
         metadata: given::claims(&body, "metadata")?.unwrap_or_default(),
         app: given::claims(&body, "app")?.unwrap_or_default(),
+        disabled: given::flag(&body, "active")? == Some(false),
     };
-    let active = given::flag(&body, "active")?;
     let checked = manage::check(house, &names_of(ask, &body), new).await?;
     let wanted = given::credentials(house, &body, &checked.about())?;
-    let mut account = manage::make(house, checked, wanted).await?;
-    if active == Some(false) {
-        let change = AccountChange { active, ..AccountChange::default() };
-        account = changed(ask, account.uuid, change).await?;
-    }
+    let account = manage::make(house, checked, wanted).await?;
     Ok(told::account(ask, StatusCode::CREATED, body.shape == Shape::JsonApi, &account))
 }
 

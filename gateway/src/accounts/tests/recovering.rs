@@ -124,6 +124,7 @@ async fn three_mails_an_hour_and_then_silence() {
     // What was kept back took nothing away: the last link is good.
     let token = sent[2].token();
     assert_eq!(post(&gateway, "/auth/reset", reset(&token, NEXT)).await.status, 200);
+    assert_eq!(letters(&gateway).await.len(), 1, "that it was used is told, whatever was sent before");
     gateway.advance(3600);
     recover(&gateway, "ann@x.test").await;
     assert_eq!(letters(&gateway).await.len(), 1);

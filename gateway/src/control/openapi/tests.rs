@@ -52,7 +52,7 @@ fn endpoints() -> Endpoints {
 
 #[test]
 fn every_operation_and_method_is_in_it_and_nothing_else() {
-    let document = document(&endpoints(), None);
+    let document = document(&endpoints(), None, "portcullis");
     let mut found = Vec::new();
     for (path, item) in members(&document["paths"]) {
         let place =
@@ -75,7 +75,7 @@ fn every_operation_and_method_is_in_it_and_nothing_else() {
 
 #[test]
 fn every_code_is_in_the_enumeration_and_under_its_status() {
-    let document = document(&endpoints(), None);
+    let document = document(&endpoints(), None, "portcullis");
     let everywhere = &document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
     for code in Code::ALL {
         let place =
@@ -100,7 +100,7 @@ fn references(value: &Value, found: &mut Vec<String>) {
 
 #[test]
 fn every_reference_leads_somewhere_and_every_schema_is_referred_to() {
-    let document = document(&endpoints(), None);
+    let document = document(&endpoints(), None, "portcullis");
     let mut found = Vec::new();
     references(&document, &mut found);
     for place in &found {

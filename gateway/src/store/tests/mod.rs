@@ -30,6 +30,7 @@ fn options(folder: &TempDir, mode: OpenMode) -> StoreOptions {
 
 fn new_account(name: &str, email: Option<&str>) -> NewAccount {
     NewAccount {
+        active: true,
         uuid: Random::system().uuid(),
         name: name.into(),
         email: email.map(str::to_owned),
