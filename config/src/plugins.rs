@@ -7,7 +7,6 @@ use crate::{
     problem::{At, Book},
     section::{ANY, Field, Section},
     tree::{Entry, Table},
-    unbuilt,
 };
 use std::{path::PathBuf, time::Duration};
 
@@ -22,6 +21,8 @@ pub struct Plugin {
     pub sha256: Option<String>,
     /// Whether its kinds may replace built-in ones.
     pub override_builtin: bool,
+    /// Whether it runs in a process of its own.
+    pub apart: bool,
     /// How long one call may take.
     pub timeout: Duration,
     /// How many calls of one instance may be in flight; none: as many as its kind of
@@ -57,9 +58,10 @@ pub(crate) fn read(root: &Table, around: &Surroundings<'_>, book: &mut Book<'_>)
     let all = root.get("plugins").and_then(|e| Section::unchecked(&e.node, "[plugins]".into(), book));
     let entries = all.map_or(&[][..], |all| all.entries());
     let plugins: Vec<_> = entries.iter().filter_map(|entry| plugin(entry, around, book)).collect();
-    if let Some(first) = entries.first() {
-        let names: Vec<_> = plugins.iter().map(|plugin| format!("[plugins.{}]", plugin.name)).collect();
-        let (verb, each) = if plugins.len() == 1 { ("runs", "is") } else { ("run", "are each") };
+    let inside = plugins.iter().filter(|plugin| !plugin.apart);
+    let names: Vec<_> = inside.map(|plugin| format!("[plugins.{}]", plugin.name)).collect();
+    if let (Some(first), false) = (entries.first(), names.is_empty()) {
+        let (verb, each) = if names.len() == 1 { ("runs", "is") } else { ("run", "are each") };
         let message = format!(
             "{} {verb} inside the gateway and {each} trusted as the gateway itself, with its keys and its memory",
             names.join(", ")
@@ -95,9 +97,8 @@ fn plugin(entry: &Entry, around: &Surroundings<'_>, book: &mut Book<'_>) -> Opti
         |key, book: &mut Book<'_>| table.field(key).and_then(|field| field.boolean(book)).unwrap_or(false);
     let unpinned = flag("danger_unpinned", book);
     let sha256 = pin(&table, &entry.at, unpinned, book);
-    if let Some(field) = table.field("isolation") {
-        isolation(field, book);
-    }
+    let isolation = &[("in-process", false), ("process", true)];
+    let apart = table.field("isolation").and_then(|field| field.one_of(isolation, book)).unwrap_or(false);
     let timeout = table.field("timeout").and_then(|field| time(field, book)).unwrap_or(USUAL);
     let max_in_flight = table.field("max_in_flight").and_then(|field| field.count(65_536, book));
     let redirect_hosts = table.field("redirect_hosts").and_then(|field| hosts(field, book));
@@ -107,6 +108,7 @@ fn plugin(entry: &Entry, around: &Surroundings<'_>, book: &mut Book<'_>) -> Opti
         path: path.unwrap_or_default(),
         sha256,
         override_builtin: flag("override_builtin", book),
+        apart,
         timeout,
         max_in_flight: max_in_flight.and_then(|count| usize::try_from(count).ok()),
         redirect_hosts: redirect_hosts.unwrap_or_default(),
@@ -140,12 +142,6 @@ fn pin(table: &Section<'_>, at: &At, unpinned: bool, book: &mut Book<'_>) -> Opt
         book.refuse_with(at, message, "remove danger_unpinned");
     }
     Some(text.to_ascii_lowercase())
-}
-
-fn isolation(field: Field<'_>, book: &mut Book<'_>) {
-    if field.one_of(&[("in-process", false), ("process", true)], book) == Some(true) {
-        book.refuse(field.at(), unbuilt::line(&format!("{} = \"process\"", field.label())));
-    }
 }
 
 fn time(field: Field<'_>, book: &mut Book<'_>) -> Option<Duration> {

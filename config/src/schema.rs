@@ -48,7 +48,7 @@ const SHAPES: &[(&str, &str, Shape)] = &[
     ("strategies", "admit", Shape::Admit),
     ("strategies", "roles", Shape::Mappings),
     ("strategies", "link", Shape::Words(LINK)),
-    ("plugins", "isolation", Shape::Words(&["in-process"])),
+    ("plugins", "isolation", Shape::Words(&["in-process", "process"])),
     ("aliases", "fields", Shape::Table("string")),
     ("aliases", "status", Shape::Table("integer")),
     ("aliases", "view", Shape::Words(&["flat", "json-api"])),

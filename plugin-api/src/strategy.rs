@@ -135,7 +135,7 @@ pub trait Strategy: Send + Sync + Sized + 'static {
 /// [`Strategy`] as the gateway holds it, whatever its origin.
 pub trait DynStrategy: Send + Sync {
     /// See [`Strategy::KIND`].
-    fn kind(&self) -> &'static str;
+    fn kind(&self) -> &str;
     /// See [`Strategy::offered`].
     fn operations(&self) -> Operations;
     /// See [`Strategy::begin`].
@@ -161,7 +161,7 @@ pub trait DynStrategy: Send + Sync {
 }
 
 impl<S: Strategy> DynStrategy for S {
-    fn kind(&self) -> &'static str {
+    fn kind(&self) -> &str {
         S::KIND
     }
 

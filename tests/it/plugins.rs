@@ -16,7 +16,7 @@ fn pinned(name: &str, path: &Path) -> String {
     format!("\n[plugins.{name}]\n{lines}\n")
 }
 
-fn stamp() -> (tempfile::TempDir, String) {
+pub fn stamp() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("stamp.so");
     libraries::compile("stamp.c", &library, &[]);
@@ -165,7 +165,7 @@ fn a_library_that_was_exchanged_is_refused_at_the_next_reload_and_the_one_before
 }
 
 /// Two strategies out of the library that does what it is told.
-fn odd() -> String {
+pub fn odd() -> String {
     format!(
         "{ROUTES}{}redirect_hosts = [\"idp.test\"]\n\n[strategies.one]\nkind = \"odd\"\nadmit = \"anyone\"\n\
          \n[strategies.two]\nkind = \"odd\"\nadmit = \"anyone\"\n",

@@ -61,14 +61,19 @@ pub fn compile(source: &str, library: &Path, flags: &[&str]) {
 }
 
 /// What a configuration with this variable set to `library` says beside its own: every
-/// `local` and `ldap` comes out of its library then. The whole suite of logins runs in both
-/// forms.
+/// `local` and `ldap` comes out of its library then, with `process` each in a process of its
+/// own. The whole suite of logins runs in every form.
 pub fn instead_of_built_in() -> String {
-    if std::env::var("PORTCULLIS_STRATEGIES").as_deref() != Ok("library") {
-        return String::new();
+    let all = [replacing("local", local()), replacing("ldap", ldap())];
+    match std::env::var("PORTCULLIS_STRATEGIES").as_deref() {
+        Ok("library") => all.concat(),
+        Ok("process") => all.map(|one| one + APART).concat(),
+        _ => String::new(),
     }
-    replacing("local", local()) + &replacing("ldap", ldap())
 }
+
+/// The line that gives a library a process of its own.
+pub const APART: &str = "isolation = \"process\"\n";
 
 /// The table that puts a library in the place of the kind that is linked in.
 pub fn replacing(kind: &str, library: &Path) -> String {

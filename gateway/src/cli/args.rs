@@ -153,6 +153,14 @@ pub(super) enum PluginVerb {
         #[arg(long, hide = true)]
         here: bool,
     },
+    /// Be the process of one library: what the gateway starts for `isolation = "process"`
+    #[command(hide = true)]
+    Apart {
+        /// What the operator calls it
+        path: PathBuf,
+        /// The file whose bytes were checked
+        copy: PathBuf,
+    },
     /// Print the lines of a configuration that pin a library by its sha256
     Pin {
         /// The library

@@ -28,6 +28,7 @@ pub(super) fn run(arguments: &Plugin) -> Done {
         PluginVerb::Pin { file, json } => pin(file, *json),
         PluginVerb::Check { file, json, here: true } => check_here(file, *json),
         PluginVerb::Check { file, json, here: false } => check(file, *json),
+        PluginVerb::Apart { path, copy } => apart(path, copy),
     }
 }
 
@@ -131,6 +132,18 @@ fn id_of(name: &str) -> String {
     if id.is_empty() { "strategy".to_owned() } else { id }
 }
 
+/// The process of one library; the gateway starts it, and nobody else.
+fn apart(path: &Path, copy: &Path) -> Done {
+    let served = inspect::serve_apart(path, copy, &host());
+    served.map_err(|error| Failure::new(format!("the process of a library cannot serve: {error}")))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// For what is loaded here and nowhere else.
+fn host() -> Host {
+    Host { random: Random::system().shared(), now: Clock::system().shared(), cores: 1 }
+}
+
 /// In a child: a library that crashes takes only that with it.
 fn check(file: &Path, json: bool) -> Done {
     let program =
@@ -154,8 +167,7 @@ fn check(file: &Path, json: bool) -> Done {
 }
 
 fn check_here(file: &Path, json: bool) -> Done {
-    let host = Host { random: Random::system().shared(), now: Clock::system().shared(), cores: 1 };
-    let checked = block_on(inspect::check(file, host))?;
+    let checked = block_on(inspect::check(file, host()))?;
     let (kinds, why) = match checked {
         Ok(kinds) => (kinds, None),
         Err(refusal) => (Vec::new(), Some(refusal)),

@@ -47,8 +47,11 @@ pub fn start(control: Arc<ArcSwap<Control>>) {
                     STORE_PAUSE
                 }
             };
+            // A configuration that was replaced meanwhile is not kept alive by waiting.
+            let outbox = now.outbox.clone();
+            drop(now);
             tokio::select! {
-                () = now.outbox.woken() => {}
+                () = outbox.woken() => {}
                 // Never at once again: a clock that stands still would spin.
                 () = tokio::time::sleep(pause.clamp(Duration::from_millis(50), STORE_PAUSE)) => {}
             }

@@ -1,6 +1,6 @@
 //! What the calls of an instance came to, and what libraries did that nobody asked for.
 
-use super::{libraries, tickets::TICKETS};
+use super::{apart, libraries, tickets::TICKETS};
 use portcullis_plugin_api::StrategyError;
 use std::{
     sync::{
@@ -110,12 +110,13 @@ impl Drop for Counted<'_> {
 }
 
 /// What all libraries of this process did, by name.
-pub fn process() -> [(&'static str, u64); 5] {
+pub fn process() -> [(&'static str, u64); 6] {
     [
         ("loaded", libraries::LOADED.load(Relaxed)),
         ("refused", libraries::REFUSED.load(Relaxed)),
         ("call_abandoned", TICKETS.abandoned.load(Relaxed)),
         ("late_completion", TICKETS.late.load(Relaxed)),
         ("stray_completion", TICKETS.stray.load(Relaxed)),
+        ("process_ended", apart::ENDED.load(Relaxed)),
     ]
 }

@@ -5,8 +5,8 @@
 
 use super::{
     builtin::Starting,
+    code::{Code, Made},
     lent,
-    library::{Made, Module},
     tickets::{Reply, TICKETS},
 };
 use portcullis_plugin_api::{
@@ -37,9 +37,9 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a library's strategy is made of.
 pub(super) struct Making {
-    pub(super) module: &'static Module,
+    pub(super) code: Code,
     pub(super) plugin: String,
-    pub(super) kind: &'static str,
+    pub(super) kind: String,
     pub(super) operations: Operations,
     pub(super) strategy: String,
     pub(super) slots: usize,
@@ -50,7 +50,7 @@ struct Instance {
     /// None from its end on.
     made: OnceLock<Option<Made>>,
     number: u64,
-    module: &'static Module,
+    code: Code,
     slots: Arc<Semaphore>,
     /// Blocking calls and the end of the instance need it, wherever they begin.
     runtime: Handle,
@@ -58,7 +58,7 @@ struct Instance {
 }
 
 struct Foreign {
-    kind: &'static str,
+    kind: String,
     operations: Operations,
     instance: Arc<Instance>,
 }
@@ -76,24 +76,29 @@ pub(super) fn start(of: Making, settings: Object, host: Host) -> Starting {
         let instance = Arc::new(Instance {
             made: OnceLock::new(),
             number,
-            module: of.module,
+            code: of.code.clone(),
             slots: Arc::new(Semaphore::new(of.slots)),
             runtime: Handle::current(),
             name: of.strategy.clone(),
         });
         let waiting = Waiting::new(&instance, None);
-        let (theirs, ticket, kind) = (instance.clone(), waiting.ticket, of.kind);
+        let (theirs, ticket, kind) = (instance.clone(), waiting.ticket, of.kind.clone());
         let create = move || {
-            let (code, made) = theirs.module.create(theirs.number, ticket, kind, &message);
+            let (code, made) = theirs.code.create(theirs.number, ticket, &kind, &message)?;
             // Set even after an error: what was made must be ended.
             let _ = theirs.made.set(made);
-            code
+            Ok::<_, String>(code)
         };
         // One that blocks, does so where it harms nobody; one that does not is soon back.
-        let code = tokio::task::spawn_blocking(create).await.map_err(|_| failed("it was cut off".into()))?;
-        if code != 0 {
+        let created =
+            tokio::task::spawn_blocking(create).await.map_err(|_| failed("it was cut off".into()))?;
+        let begun = created.and_then(|code| match code {
+            0 => Ok(()),
+            code => Err(format!("it answered {code} without starting")),
+        });
+        if let Err(why) = begun {
             TICKETS.take_back(ticket);
-            return Err(failed(format!("it answered {code} without starting")));
+            return Err(failed(why));
         }
         let reply = waiting.answer().await;
         match reply.status {
@@ -125,7 +130,7 @@ impl Foreign {
         let message = Zeroizing::new(message);
         let waiting = Waiting::new(&self.instance, Some(permit));
         let ticket = waiting.ticket;
-        if self.instance.module.is_async() {
+        if !self.instance.code.blocks() {
             let begun = Instant::now();
             self.instance.with(|made| made.call(ticket, op, &message));
             if begun.elapsed() > QUEUEING {
@@ -203,7 +208,7 @@ impl Drop for Waiting {
         let tell = move || {
             instance.with(|made| made.cancel(ticket));
         };
-        if self.instance.module.is_async() {
+        if !self.instance.code.blocks() {
             tell();
         } else if matches!(self.instance.made.get(), Some(Some(made)) if made.can_cancel()) {
             self.instance.runtime.spawn_blocking(tell);
@@ -222,7 +227,7 @@ impl Drop for Instance {
         let number = self.number;
         let Some(made) = self.made.take().flatten() else { return lent::take_back(number) };
         let (ticket, ended) = TICKETS.issue(number, None);
-        let (blocks, name) = (!made.module.is_async(), self.name.clone());
+        let (blocks, name) = (self.code.blocks(), self.name.clone());
         self.runtime.spawn(async move {
             if blocks {
                 let _ = tokio::task::spawn_blocking(move || made.destroy(ticket)).await;
@@ -239,8 +244,8 @@ impl Drop for Instance {
 }
 
 impl DynStrategy for Foreign {
-    fn kind(&self) -> &'static str {
-        self.kind
+    fn kind(&self) -> &str {
+        &self.kind
     }
 
     fn operations(&self) -> Operations {

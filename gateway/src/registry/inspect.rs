@@ -2,6 +2,8 @@
 //! started, in a process that may end by it.
 
 use super::{
+    apart::child,
+    code::Code,
     file::{self, Copies, Owner},
     foreign::{self, Making},
     info::Info,
@@ -31,6 +33,12 @@ pub fn inspect(path: &Path) -> Result<Inspected, Refusal> {
     Ok(Inspected { sha256: bytes.sha256, bytes: bytes.all.len(), info })
 }
 
+/// Serves the gateway as the process of a library (`isolation = "process"`), until the
+/// gateway has ended or has no more use for it. An error is one of the operating system.
+pub fn serve_apart(path: &Path, copy: &Path, host: &Host) -> std::io::Result<()> {
+    child::serve(path, copy, host)
+}
+
 /// What became of one kind that was started.
 pub struct KindChecked {
     /// Its name.
@@ -53,9 +61,9 @@ pub async fn check(path: &Path, host: Host) -> Result<Vec<KindChecked>, Refusal>
     let mut all = Vec::new();
     for kind in &module.info.kinds {
         let making = Making {
-            module,
+            code: Code::Here(module),
             plugin: module.info.name.clone(),
-            kind: &kind.kind,
+            kind: kind.kind.clone(),
             operations: kind.can(),
             strategy: "check".to_owned(),
             slots: 1,

@@ -35,10 +35,20 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 /// Gives a new instance its number.
 pub(super) fn lend(host: Host, plugin: &str, strategy: &str) -> u64 {
     let number = LAST.fetch_add(1, Relaxed) + 1;
+    put(number, host, plugin, strategy);
+    number
+}
+
+/// The same in a process of its own, where the gateway has given the number. What is said
+/// there is said by the gateway, so it needs no name.
+pub(super) fn lend_as(number: u64, host: Host) {
+    put(number, host, "", "");
+}
+
+fn put(number: u64, host: Host, plugin: &str, strategy: &str) {
     let budget = Mutex::new(Budget { since: Instant::now(), said: 0 });
     let lent = Lent { host, plugin: plugin.to_owned(), strategy: strategy.to_owned(), budget };
     lock(|all| all.insert(number, Arc::new(lent)));
-    number
 }
 
 /// What an instance was lent, if there is one of this number.

@@ -4,7 +4,10 @@
 //! What may not come in: instances of strategies.
 
 use super::{
-    builtin, elf,
+    apart::Process,
+    builtin,
+    code::Code,
+    elf,
     file::{self, Copies, Owner},
     info::Info,
     library::Module,
@@ -16,7 +19,7 @@ use portcullis_plugin_api::{Operations, abi};
 use std::{
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -30,17 +33,17 @@ pub struct Library {
     pub path: std::path::PathBuf,
     /// Where its table begins.
     pub place: String,
-    pub(super) module: Result<&'static Module, Refusal>,
+    pub(super) code: Result<Code, Refusal>,
     pub(super) rules: Rules,
 }
 
 /// A kind that a library provides.
 #[derive(Clone)]
 pub(super) struct Brought {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) operations: Operations,
     pub(super) plugin: String,
-    pub(super) module: &'static Module,
+    pub(super) code: Code,
     pub(super) rules: Rules,
 }
 
@@ -56,42 +59,46 @@ const MOST_VERSIONS: usize = 32;
 impl Library {
     /// Why it is not used.
     pub fn refusal(&self) -> Option<&Refusal> {
-        self.module.as_ref().err()
+        self.code.as_ref().err()
     }
 
     /// What it says it is, if it is used.
     pub fn info(&self) -> Option<&Info> {
-        self.module.as_ref().ok().map(|module| &module.info)
+        self.code.as_ref().ok().map(Code::info)
     }
 
     /// What its bytes hash to, if it is used.
     pub fn sha256(&self) -> Option<&str> {
-        self.module.as_ref().ok().map(|module| module.sha256.as_str())
+        self.code.as_ref().ok().map(Code::sha256)
     }
 }
 
 /// Loads all of them; then refuses those that bring what is there already.
 pub(super) fn load(plugins: &[Plugin], copies: &Copies) -> Vec<Library> {
     let one = |plugin: &Plugin| {
-        let module = load_one(plugin, copies);
-        let is_async = module.as_ref().is_ok_and(|module| module.is_async());
+        let code = load_one(plugin, copies);
+        let is_async = code.as_ref().is_ok_and(Code::is_async);
         Library {
             name: plugin.name.clone(),
             path: plugin.path.clone(),
             place: plugin.place.clone(),
-            module,
+            code,
             rules: Rules::of(plugin, is_async),
         }
     };
     let mut all: Vec<Library> = plugins.iter().map(one).collect();
     clashes(plugins, &mut all);
     for library in &all {
-        match &library.module {
-            Ok(module) => {
+        match &library.code {
+            Ok(code) => {
                 LOADED.fetch_add(1, Relaxed);
-                let Info { name, version, .. } = &module.info;
-                tracing::info!(plugin = %library.name, library = %name, %version, sha256 = %module.sha256,
-                    path = %library.path.display(), "strategy library loaded: it is trusted as the gateway itself");
+                let Info { name, version, .. } = code.info();
+                let how = match code {
+                    Code::Here(_) => "it is trusted as the gateway itself",
+                    Code::Apart(_) => "it runs in a process of its own",
+                };
+                tracing::info!(plugin = %library.name, library = %name, %version, sha256 = %code.sha256(),
+                    path = %library.path.display(), "strategy library loaded: {how}");
             }
             Err(refusal) => {
                 REFUSED.fetch_add(1, Relaxed);
@@ -102,7 +109,7 @@ pub(super) fn load(plugins: &[Plugin], copies: &Copies) -> Vec<Library> {
     all
 }
 
-fn load_one(plugin: &Plugin, copies: &Copies) -> Result<&'static Module, Refusal> {
+fn load_one(plugin: &Plugin, copies: &Copies) -> Result<Code, Refusal> {
     let path = &plugin.path;
     let bytes = file::read(path, Owner::Checked)?;
     if let Some(want) = plugin.sha256.as_ref().filter(|want| **want != bytes.sha256) {
@@ -114,10 +121,14 @@ fn load_one(plugin: &Plugin, copies: &Copies) -> Result<&'static Module, Refusal
         ));
     }
     let info = look(path, &bytes.all)?;
+    if plugin.apart {
+        let copy = copies.put(&bytes)?;
+        return Ok(Code::Apart(Arc::new(Process::start(&plugin.name, path, copy, info, bytes.sha256)?)));
+    }
     let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
     let known = modules.iter().find(|(_, module)| module.sha256 == bytes.sha256);
     if let Some((_, module)) = known {
-        return Ok(*module);
+        return Ok(Code::Here(module));
     }
     let versions = modules.iter().filter(|(name, _)| *name == plugin.name).count();
     if versions >= MOST_VERSIONS {
@@ -130,7 +141,7 @@ fn load_one(plugin: &Plugin, copies: &Copies) -> Result<&'static Module, Refusal
     // Kept for ever, as the library is.
     let module: &'static Module = Box::leak(Box::new(Module::load(path, &copy, info, bytes.sha256)?));
     modules.push((plugin.name.clone(), module));
-    Ok(module)
+    Ok(Code::Here(module))
 }
 
 /// What a file says it is, without running any of it.
@@ -164,20 +175,20 @@ fn clashes(plugins: &[Plugin], all: &mut [Library]) {
             } else {
                 continue;
             };
-            all[at].module = Err(Refusal::new("PLG-13", text));
+            all[at].code = Err(Refusal::new("PLG-13", text));
         }
     }
 }
 
 /// The kinds of all that are used.
 pub(super) fn brought(libraries: &[Library]) -> Vec<Brought> {
-    let each = libraries.iter().filter_map(|library| Some((library, *library.module.as_ref().ok()?)));
-    each.flat_map(|(library, module)| {
-        module.info.kinds.iter().map(move |kind| Brought {
-            name: &kind.kind,
+    let each = libraries.iter().filter_map(|library| Some((library, library.code.as_ref().ok()?)));
+    each.flat_map(|(library, code)| {
+        code.info().kinds.iter().map(move |kind| Brought {
+            name: kind.kind.clone(),
             operations: kind.can(),
             plugin: library.name.clone(),
-            module,
+            code: code.clone(),
             rules: library.rules.clone(),
         })
     })

@@ -117,6 +117,11 @@ impl Module {
         Ok(known)
     }
 
+    /// The flags of its table.
+    pub(super) fn flags(&self) -> u32 {
+        self.flags
+    }
+
     /// Whether `call` only queues.
     pub(super) fn is_async(&self) -> bool {
         self.flags & abi::FLAG_ASYNC != 0

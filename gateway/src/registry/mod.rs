@@ -3,7 +3,8 @@
 //!
 //! `builtin.rs` what is linked in · `libraries.rs` what `[plugins]` brings, over `file.rs`
 //! (whose file, what hash), `elf.rs` and `info.rs` (what it says it is), `library.rs` (the
-//! dynamic linker; unsafe) and `refusal.rs` (why not) · `foreign.rs` a strategy in a library,
+//! dynamic linker; unsafe), `apart.rs` (the same in a process of its own; `code.rs` either)
+//! and `refusal.rs` (why not) · `foreign.rs` a strategy in a library,
 //! over `tickets.rs` (who waits) and `lent.rs` (what it was lent) · `instance.rs` a configured
 //! strategy, whatever its origin, over `runner.rs` (slots, deadline, panics), `rules.rs` (what
 //! none may answer), `health.rs` (set aside) and `counts.rs`.
@@ -11,7 +12,9 @@
 //! What may not come in: knowledge of any one kind (only `builtin.rs` names them), forms,
 //! accounts, the store.
 
+mod apart;
 pub mod builtin;
+mod code;
 mod counts;
 mod elf;
 mod file;
@@ -198,9 +201,9 @@ impl<'k> Kinds<'k> {
     /// A library first: it was let in only where it may replace what is built in.
     fn source(&self, of: &Strategy) -> Result<Source, NoKind> {
         if let Some(brought) = self.brought.iter().find(|one| one.name == of.kind).cloned() {
-            let Brought { name, operations, plugin, module, rules } = brought;
+            let Brought { name, operations, plugin, code, rules } = brought;
             let (strategy, slots, origin) = (of.id.clone(), rules.slots, Origin::Library(plugin.clone()));
-            let making = foreign::Making { module, plugin, kind: name, operations, strategy, slots };
+            let making = foreign::Making { code, plugin, kind: name, operations, strategy, slots };
             let start = Box::new(move |settings, host| foreign::start(making, settings, host));
             return Ok(Source { operations, origin, rules, start });
         }
@@ -209,7 +212,7 @@ impl<'k> Kinds<'k> {
             return Ok(Source { operations, origin, rules, start: Box::new(kind.start) });
         }
         if self.refused.is_empty() {
-            let brought = self.brought.iter().map(|one| one.name);
+            let brought = self.brought.iter().map(|one| one.name.as_str());
             let known = self.built_in.iter().map(|kind| kind.name).chain(brought);
             return Err(NoKind::Unknown(unknown_kind(known, &of.kind)));
         }

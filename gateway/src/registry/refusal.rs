@@ -24,6 +24,16 @@ impl Refusal {
         Self { code, text }
     }
 
+    /// One that came out of another process, by its number and text.
+    pub(super) fn from_words(code: &str, text: String) -> Self {
+        const LOADING: [&str; 12] = [
+            "PLG-01", "PLG-02", "PLG-03", "PLG-04", "PLG-05", "PLG-06", "PLG-07", "PLG-08", "PLG-09",
+            "PLG-10", "PLG-11", "PLG-12",
+        ];
+        let code = LOADING.into_iter().find(|known| *known == code).unwrap_or("PLG-11");
+        Self { code, text }
+    }
+
     /// About a file.
     pub(super) fn of(code: &'static str, path: &Path, text: impl fmt::Display) -> Self {
         Self { code, text: format!("{}: {text}", path.display()) }

@@ -2,6 +2,7 @@
 //! copies what it is given, and no panic leaves one.
 
 use crate::registry::{
+    apart::child,
     lent,
     tickets::{Reply, TICKETS},
 };
@@ -39,7 +40,12 @@ unsafe extern "C" fn complete(instance: u64, ticket: u64, status: u32, body: Byt
             // SAFETY: the header lends these bytes until this call returns.
             unsafe { body.as_slice() }.map(<[u8]>::to_vec).ok_or_else(|| "NULL with a length".to_owned())
         };
-        TICKETS.complete(instance, ticket, status == abi::STATUS_CANCELLED, Reply { status, body });
+        match child::relay() {
+            Some(relay) => relay.completed(instance, ticket, status, body),
+            None => {
+                TICKETS.complete(instance, ticket, status == abi::STATUS_CANCELLED, Reply { status, body })
+            }
+        }
     });
 }
 
@@ -53,7 +59,11 @@ unsafe extern "C" fn log(instance: u64, level: u32, target: Bytes, message: Byte
             let bytes = bytes.unwrap_or_default();
             String::from_utf8_lossy(&bytes[..bytes.len().min(16 * 1024)]).into_owned()
         };
-        lent.log(level, &text(target), &text(message), &text(fields));
+        let (target, message, fields) = (text(target), text(message), text(fields));
+        match child::relay() {
+            Some(relay) => relay.log(instance, level, [&target, &message, &fields]),
+            None => lent.log(level, &target, &message, &fields),
+        }
     });
 }
 

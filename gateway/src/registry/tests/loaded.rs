@@ -20,9 +20,9 @@ async fn loaded(path: &Path, kind: &str) -> Arc<dyn DynStrategy> {
     let brought = loading::brought(&found);
     let kind = brought.iter().find(|one| one.name == kind).unwrap_or_else(|| panic!("{found:?}"));
     let making = foreign::Making {
-        module: kind.module,
+        code: kind.code.clone(),
         plugin: "lib".into(),
-        kind: kind.name,
+        kind: kind.name.clone(),
         operations: kind.operations,
         strategy: "it".into(),
         slots: 256,

@@ -114,6 +114,7 @@ impl Strategy for Odd {
                 Ok(who(&[]))
             }
             "hang" => {
+                tracing::info!("it hangs");
                 let _held = Grenade;
                 pending().await
             }
@@ -121,6 +122,9 @@ impl Strategy for Odd {
                 std::thread::sleep(Duration::from_millis(with.parse().unwrap()));
                 Ok(who(&[]))
             }
+            "abort" => std::process::abort(),
+            "exit" => std::process::exit(3),
+            "overflow" => Ok(who(&[("depth", deep(0).to_string())])),
             other => panic!("nobody told it how to {other}"),
         }
     }
@@ -231,4 +235,10 @@ async fn get(address: &str) -> Answer<Outcome> {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.map_err(failed)?;
     Ok(who(&[("said", text.lines().next().unwrap_or_default().to_owned())]))
+}
+
+/// Until there is no stack left.
+fn deep(level: u64) -> u64 {
+    let here = std::hint::black_box([level; 64]);
+    if here[7] == u64::MAX { 0 } else { here[7] + std::hint::black_box(deep(level + 1)) }
 }
