@@ -63,6 +63,40 @@ fn a_library_that_cannot_be_loaded_leaves_its_strategy_at_503_and_the_gateway_se
     assert!(said.stderr.contains("is required and did not start"), "{}", said.stderr);
 }
 
+/// An operator who put a stricter library in the place of `local` is not left with `local`.
+#[test]
+fn a_built_in_kind_does_not_step_in_for_a_refused_library_that_replaces_it() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("strict.so");
+    fs::copy(libraries::local(), &library).unwrap();
+    let table = pinned("strict", &library) + "override_builtin = true\n";
+    let text = config(&upstream.url(), "", &format!("{ROUTES}{table}"));
+    let gateway = Gateway::start(&text);
+    gateway.add_user("alice", PASSWORD, &[]);
+    login(&gateway, "alice", PASSWORD);
+    fs::remove_file(&library).unwrap();
+    let gateway = gateway.restart();
+    for name in ["alice", "nobody"] {
+        let body = serde_json::json!({ "username": name, "password": PASSWORD });
+        gateway.send(&Request::post("/login/local").json(&body)).expect(503, "strategy_unavailable");
+    }
+    let required = text.replace("kind = \"local\"", "kind = \"local\"\nrequired = true");
+    fs::write(folder.path().join("portcullis.toml"), required).unwrap();
+    let said = program::run(folder.path(), &["serve", "-c", "portcullis.toml"], "").with_code(1);
+    assert!(said.stderr.contains("was to come out of a library instead"), "{}", said.stderr);
+}
+
+/// A provider that was told "no such end" would not repeat its logout.
+#[test]
+fn the_ends_of_a_strategy_whose_library_was_refused_are_unavailable_and_not_absent() {
+    let bad = "\n[plugins.bad]\npath = \"/nowhere/bad.so\"\ndanger_unpinned = true\n\n\
+        [strategies.bad]\nkind = \"gone\"\nadmit = \"anyone\"\n";
+    let gateway = Gateway::start(&config("http://127.0.0.1:1", "", &format!("{ROUTES}{bad}")));
+    let notice = Request::post("/login/bad/backchannel-logout").form("logout_token=a.b.c");
+    gateway.send(&notice).expect(503, "");
+}
+
 #[test]
 fn check_shows_the_problems_of_a_librarys_settings_at_their_place() {
     let folder = tempfile::tempdir().unwrap();

@@ -102,10 +102,11 @@ fn slice(file: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
     file.get(from..from.checked_add(usize::try_from(size).ok()?)?)
 }
 
-/// Text up to its zero.
-fn text(table: &[u8], at: u32) -> Option<&[u8]> {
-    let rest = table.get(usize::try_from(at).ok()?..)?;
-    rest.get(..rest.iter().position(|byte| *byte == 0)?)
+/// Whether this text, and its zero, stands there. No zero is looked for: a table of many
+/// names that all run to its end would take hours.
+fn is_text(table: &[u8], at: u32, text: &[u8]) -> bool {
+    let rest = usize::try_from(at).ok().and_then(|at| table.get(at..));
+    rest.and_then(|rest| rest.strip_prefix(text)).is_some_and(|rest| rest.first() == Some(&0))
 }
 
 impl<'f> Sections<'f> {
@@ -144,11 +145,11 @@ impl<'f> Sections<'f> {
         let names =
             self.all.get(self.names).ok_or(Fault::Damaged("the names of its sections are missing"))?;
         let names = self.body(names)?;
-        let found = self.all.iter().find(|one| text(names, one.name) == Some(name.as_bytes()));
+        let found = self.all.iter().find(|one| is_text(names, one.name, name.as_bytes()));
         self.body(found.ok_or(Fault::NoSection)?)
     }
 
-    /// Whether a defined, global symbol of this name is in the dynamic table.
+    /// Whether a function of this name is in the dynamic table, defined, global and visible.
     fn export(&self, symbol: &str) -> Result<(), Fault> {
         let table = self.all.iter().find(|one| one.kind == DYNAMIC_SYMBOLS).ok_or(Fault::NoSymbol)?;
         if table.entry != 24 {
@@ -158,8 +159,9 @@ impl<'f> Sections<'f> {
         let strings = self.body(strings.ok_or(Fault::Damaged("the names of its symbols are missing"))?)?;
         let found = self.body(table)?.chunks_exact(24).any(|one| {
             let (name, home) = (word(one, 0).unwrap_or(0), half(one, 6).unwrap_or(0));
-            // Bound globally or weakly, and defined here.
-            matches!(one[4] >> 4, 1 | 2) && home != 0 && text(strings, name) == Some(symbol.as_bytes())
+            // Bound globally or weakly, a function, visible, and defined here.
+            let callable = matches!(one[4] >> 4, 1 | 2) && one[4] & 0xf == 2 && one[5] & 3 == 0;
+            callable && home != 0 && is_text(strings, name, symbol.as_bytes())
         });
         found.then_some(()).ok_or(Fault::NoSymbol)
     }
@@ -221,6 +223,15 @@ mod tests {
         other = file.clone();
         other[16] = 2;
         assert_eq!(look(&other), Err(Fault::NotElf));
+    }
+
+    /// A name is the whole of it, and names that never end are none.
+    #[test]
+    fn a_text_is_compared_and_not_searched() {
+        let table = b"\0portcullis\0port";
+        assert!(is_text(table, 1, b"portcullis") && is_text(table, 5, b"cullis") && is_text(table, 0, b""));
+        assert!(!is_text(table, 1, b"port") && !is_text(table, 12, b"port"));
+        assert!(!is_text(table, 99, b"") && !is_text(table, u32::MAX, b"x"));
     }
 
     #[test]

@@ -236,8 +236,9 @@ impl Drop for Instance {
             }
             if tokio::time::timeout(ENDING, ended).await.is_err() {
                 tracing::warn!(strategy = %name, "the instance does not end: its thread is leaked");
-                TICKETS.take_back(ticket);
             }
+            // Whatever it still owes an answer to will never get one.
+            TICKETS.forget(number);
             lent::take_back(number);
         });
     }
@@ -295,7 +296,9 @@ impl DynStrategy for Foreign {
     }
 
     fn queued(&self) -> usize {
-        let queued = self.instance.with(Made::queued).unwrap_or(0);
+        // One that blocks might do so here too, and whoever asks must not wait.
+        let asked = (!self.instance.code.blocks()).then(|| self.instance.with(Made::queued)).flatten();
+        let queued = asked.unwrap_or(0);
         usize::try_from(queued).unwrap_or(usize::MAX)
     }
 }

@@ -35,6 +35,29 @@ pub struct Library {
     pub place: String,
     pub(super) code: Result<Code, Refusal>,
     pub(super) rules: Rules,
+    /// The built-in kinds that it was meant to replace.
+    pub(super) replaces: Replaces,
+}
+
+/// Which built-in kinds a library may replace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Replaces {
+    None,
+    /// Those that its bytes, which were the pinned ones, say they have.
+    Kinds(Vec<String>),
+    /// Nobody could find out: it may be any.
+    Unknown,
+}
+
+impl Replaces {
+    /// Whether it was meant to be this kind, or may have been.
+    pub(super) fn includes(&self, kind: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Kinds(kinds) => kinds.iter().any(|one| one == kind),
+            Self::Unknown => true,
+        }
+    }
 }
 
 /// A kind that a library provides.
@@ -76,7 +99,13 @@ impl Library {
 /// Loads all of them; then refuses those that bring what is there already.
 pub(super) fn load(plugins: &[Plugin], copies: &Copies) -> Vec<Library> {
     let one = |plugin: &Plugin| {
-        let code = load_one(plugin, copies);
+        let mut info = None;
+        let code = load_one(plugin, copies, &mut info);
+        let kinds = info.map(|info| info.kinds.into_iter().map(|kind| kind.kind).collect());
+        let replaces = match plugin.override_builtin {
+            true => kinds.map_or(Replaces::Unknown, Replaces::Kinds),
+            false => Replaces::None,
+        };
         let is_async = code.as_ref().is_ok_and(Code::is_async);
         Library {
             name: plugin.name.clone(),
@@ -84,6 +113,7 @@ pub(super) fn load(plugins: &[Plugin], copies: &Copies) -> Vec<Library> {
             place: plugin.place.clone(),
             code,
             rules: Rules::of(plugin, is_async),
+            replaces,
         }
     };
     let mut all: Vec<Library> = plugins.iter().map(one).collect();
@@ -109,7 +139,8 @@ pub(super) fn load(plugins: &[Plugin], copies: &Copies) -> Vec<Library> {
     all
 }
 
-fn load_one(plugin: &Plugin, copies: &Copies) -> Result<Code, Refusal> {
+/// `says` is left with what the bytes say of themselves, once they are the pinned ones.
+fn load_one(plugin: &Plugin, copies: &Copies, says: &mut Option<Info>) -> Result<Code, Refusal> {
     let path = &plugin.path;
     let bytes = file::read(path, Owner::Checked)?;
     if let Some(want) = plugin.sha256.as_ref().filter(|want| **want != bytes.sha256) {
@@ -121,6 +152,7 @@ fn load_one(plugin: &Plugin, copies: &Copies) -> Result<Code, Refusal> {
         ));
     }
     let info = look(path, &bytes.all)?;
+    *says = Some(info.clone());
     if plugin.apart {
         let copy = copies.put(&bytes)?;
         return Ok(Code::Apart(Arc::new(Process::start(&plugin.name, path, copy, info, bytes.sha256)?)));

@@ -42,11 +42,11 @@ impl Module {
         // RTLD_NOW: what it lacks is refused here, and not in the middle of a login.
         let library = unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) };
         let library = library.map_err(|error| Refusal::linker(path, &said(&error)))?;
+        // Never unloaded, whatever comes next: its code has run.
+        let library = std::mem::ManuallyDrop::new(library);
         // SAFETY: the header says that this name has this type.
         let entry = unsafe { library.get::<abi::Entry>(abi::SYMBOL.as_bytes()) };
         let entry = *entry.map_err(|error| Refusal::linker(path, &said(&error)))?;
-        // Never unloaded, whatever comes next: its code has run.
-        std::mem::forget(library);
         // SAFETY: the table is static; the header says what it may do here.
         let table = unsafe { entry(&raw const host::TABLE) };
         let table = Self::table(path, table, &info)?;

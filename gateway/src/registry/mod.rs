@@ -46,7 +46,7 @@ pub use runner::CallError;
 
 use builtin::{Kind, Starting};
 use file::Copies;
-use libraries::Brought;
+use libraries::{Brought, Replaces};
 use portcullis_config::{Config, Problem, Strategy};
 use portcullis_plugin_api::{Host, Object, Operations, SettingsProblem, StartError};
 use rules::Rules;
@@ -164,8 +164,8 @@ pub fn load_libraries(config: &Config) -> Vec<Library> {
 struct Kinds<'k> {
     built_in: &'k [Kind],
     brought: Vec<Brought>,
-    /// Why there may be some that are not.
-    refused: Vec<String>,
+    /// Why there may be some that are not, and which of the built-in ones they were to replace.
+    refused: Vec<(String, Replaces)>,
 }
 
 /// Where the code of an instance comes from.
@@ -180,8 +180,8 @@ struct Source {
 enum NoKind {
     /// Nobody has ever heard of it.
     Unknown(SettingsProblem),
-    /// A library that could not be loaded may have had it.
-    Refused(String),
+    /// A library that could not be loaded has it, or may have it; and what it may offer.
+    Refused(String, Operations),
 }
 
 /// An instance that is being started.
@@ -194,7 +194,8 @@ struct Begun {
 
 impl<'k> Kinds<'k> {
     fn new(built_in: &'k [Kind], libraries: &[Library]) -> Self {
-        let refused = libraries.iter().filter_map(|one| one.refusal().map(ToString::to_string)).collect();
+        let why = |one: &Library| one.refusal().map(|why| (why.to_string(), one.replaces.clone()));
+        let refused = libraries.iter().filter_map(why).collect();
         Self { built_in, brought: libraries::brought(libraries), refused }
     }
 
@@ -208,6 +209,11 @@ impl<'k> Kinds<'k> {
             return Ok(Source { operations, origin, rules, start });
         }
         if let Some(kind) = self.built_in.iter().find(|kind| kind.name == of.kind) {
+            // The operator has put another in its place, which may ask for more than this one does.
+            if let Some((why, _)) = self.refused.iter().find(|(_, replaces)| replaces.includes(kind.name)) {
+                let why = format!("kind \"{}\" was to come out of a library instead: {why}", of.kind);
+                return Err(NoKind::Refused(why, kind.operations));
+            }
             let (operations, origin, rules) = (kind.operations, Origin::BuiltIn, Rules::default());
             return Ok(Source { operations, origin, rules, start: Box::new(kind.start) });
         }
@@ -216,8 +222,9 @@ impl<'k> Kinds<'k> {
             let known = self.built_in.iter().map(|kind| kind.name).chain(brought);
             return Err(NoKind::Unknown(unknown_kind(known, &of.kind)));
         }
-        let why = self.refused.join("; ");
-        Err(NoKind::Refused(format!("kind \"{}\" is in no library that could be loaded: {why}", of.kind)))
+        let why: Vec<&str> = self.refused.iter().map(|(why, _)| why.as_str()).collect();
+        let why = format!("kind \"{}\" is in no library that could be loaded: {}", of.kind, why.join("; "));
+        Err(NoKind::Refused(why, ANY_OPERATION))
     }
 }
 
@@ -247,10 +254,22 @@ impl NoKind {
     fn finish(self, of: &Strategy) -> Result<Instance, Vec<SettingsProblem>> {
         match self {
             Self::Unknown(problem) => Err(vec![problem]),
-            Self::Refused(why) => failed(of, Operations::NONE, Origin::Library("none".to_owned()), why),
+            Self::Refused(why, operations) => failed(of, operations, Origin::Library("none".to_owned()), why),
         }
     }
 }
+
+/// Of a kind that nobody knows: whatever is asked of it is answered *unavailable*, for to
+/// deny that it has such an end would be an answer that a provider believes.
+const ANY_OPERATION: Operations = Operations {
+    resume: true,
+    credentials: false,
+    refresh: true,
+    logout: true,
+    notice: true,
+    change_secret: true,
+    diagnose: true,
+};
 
 /// In its place, but for nobody's use.
 fn failed(

@@ -71,7 +71,7 @@ impl Refusal {
         } else if said.contains("GLIBC_") {
             "; it was built on a newer system: build it on one as old as this"
         } else if said.contains("failed to map segment") {
-            "; the folder of the store is mounted noexec"
+            "; that folder is mounted noexec: it is `plugins` beside the store, for commands one in $TMPDIR"
         } else {
             ""
         };

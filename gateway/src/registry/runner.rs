@@ -155,15 +155,19 @@ impl Runner {
         });
         let called = ended(called, self.rules.timeout).await;
         left.came_to(called.as_ref().map_or_else(Failure::came, |answer| Came::of(answer.as_ref().err())));
-        let answer = called
-            .unwrap_or_else(|failure| Err(StrategyError::Failed(failure.to_string())))
-            .and_then(|mut answer| match answer.keep_to(&self.rules).and_then(|()| check(&answer)) {
-                Ok(()) => Ok(answer),
-                Err(why) => Err(StrategyError::Failed(why.to_owned())),
-            });
+        let answer = called.unwrap_or_else(|failure| Err(StrategyError::Failed(failure.to_string())));
         let sign = match &answer {
             Ok(answer) => answer.sign(),
             Err(error) => sign_of(error),
+        };
+        let (answer, sign) = match answer {
+            Ok(mut answer) => match answer.keep_to(&self.rules).and_then(|()| check(&answer)) {
+                Ok(()) => (Ok(answer), sign),
+                // It did answer, and what one person may not have said of them closes the way in
+                // for nobody else: somebody in very many groups could otherwise do that.
+                Err(why) => (Err(StrategyError::Failed(why.to_owned())), Sign::None),
+            },
+            Err(error) => (Err(error), sign),
         };
         self.log_change(pass.tell(sign));
         answer.map_err(|error| self.log(error, &request_id))

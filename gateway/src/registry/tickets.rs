@@ -106,6 +106,17 @@ impl Tickets {
         drop(slot);
     }
 
+    /// The instance is gone, and with it every ticket that it has not answered.
+    pub(super) fn forget(&self, instance: u64) {
+        let mut all = self.lock();
+        let Some(slots) = all.as_mut() else { return };
+        let gone: Vec<Slot> =
+            slots.extract_if(|_, slot| slot.instance == instance).map(|(_, slot)| slot).collect();
+        // What wakes up by this finds the lock free.
+        drop(all);
+        drop(gone);
+    }
+
     /// How many are out.
     #[cfg(test)]
     pub(super) fn out(&self, instance: u64) -> usize {

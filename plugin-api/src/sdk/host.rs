@@ -18,9 +18,18 @@ impl Gateway {
     /// # Safety
     /// `table` is null, or points to a table that is valid for ever and never written.
     pub(crate) unsafe fn new(table: *const HostTable) -> Option<Self> {
-        // SAFETY: the caller's promise.
-        let table = unsafe { table.as_ref() }?;
-        (table.struct_size >= size_of::<HostTable>() && table.abi_major == abi::MAJOR).then_some(Self(table))
+        if table.is_null() {
+            return None;
+        }
+        // Its size first: no reference may reach further than the table does.
+        // SAFETY: the caller's promise; every table begins with its size.
+        let size = unsafe { (&raw const (*table).struct_size).read() };
+        if size < size_of::<HostTable>() {
+            return None;
+        }
+        // SAFETY: the caller's promise, and it is as large as the type.
+        let table = unsafe { &*table };
+        (table.abi_major == abi::MAJOR).then_some(Self(table))
     }
 
     fn complete(self, instance: u64, ticket: u64, status: u32, body: &[u8]) {

@@ -255,6 +255,16 @@ async fn refusals_busy_answers_and_one_accounts_broken_credential_set_nothing_as
     assert!(ask(&odd, "deny", None).await.is_ok());
 }
 
+/// Somebody in so many groups is not told apart from a strategy that is broken otherwise.
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_said_of_one_person_sets_nothing_aside() {
+    let odd = odd().await;
+    for _ in 0..10 {
+        assert!(fails(&odd, "crowd").await);
+    }
+    assert_eq!(asked(fails(&odd, "deny")).await, (false, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn failures_far_apart_or_with_decisions_between_set_nothing_aside() {
     let odd = odd().await;

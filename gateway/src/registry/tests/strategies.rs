@@ -66,6 +66,11 @@ async fn act(what: &str) -> Answer<Outcome> {
         "deny" => Ok(Outcome::denied(Denial::BadCredentials)),
         "busy" => Err(StrategyError::Busy),
         "bad" => Err(StrategyError::BadRequest { field: "do".into(), message: "is bad".into() }),
+        "crowd" => {
+            let mut who = Authenticated::of(Subject::new("ada").unwrap());
+            who.claims.insert("groups".into(), "x".repeat(17_000).into());
+            Ok(Outcome::Authenticated(Box::new(who)))
+        }
         "unusable" => Err(StrategyError::UnusableCredential("of one account".into())),
         "fail" => Err(StrategyError::Failed("on purpose".into())),
         "panic" => panic!("on purpose"),
