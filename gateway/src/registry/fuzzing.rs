@@ -53,8 +53,8 @@ const fn smallest() -> [u8; 576] {
     // The one segment: loaded, the whole file.
     let file = put(put(file, 64, &[1]), 64 + 32, &576_usize.to_le_bytes());
     let file = put(file, STRINGS, strings);
-    // The second symbol: its name, bound globally, at home in the first section.
-    let file = put(file, SYMBOLS + 24, &[1, 0, 0, 0, 0x10, 0, 1]);
+    // The second symbol: its name, a function bound globally, at home in the first section.
+    let file = put(file, SYMBOLS + 24, &[1, 0, 0, 0, 0x12, 0, 1]);
     let file = put(file, INFORMATION, INFO);
     let file = section(file, 1, [0, 3, 0], [STRINGS, strings.len(), 0]);
     let file = section(file, 2, [0, 11, 1], [SYMBOLS, 48, 24]);
