@@ -45,8 +45,8 @@ fn kind(address: IpAddr) -> Kind {
 }
 
 fn kind_4(address: Ipv4Addr) -> Kind {
-    // 100.100.100.200 is the metadata service of one large cloud; 192.0.0.192 of another.
-    const METADATA: [[u8; 4]; 2] = [[100, 100, 100, 200], [192, 0, 0, 192]];
+    // Where three large clouds have their metadata services.
+    const METADATA: [[u8; 4]; 3] = [[100, 100, 100, 200], [192, 0, 0, 192], [168, 63, 129, 16]];
     let [first, ..] = address.octets();
     if address.is_loopback() {
         return Kind::Loopback;
@@ -60,14 +60,18 @@ fn kind_4(address: Ipv4Addr) -> Kind {
 }
 
 fn kind_6(address: Ipv6Addr) -> Kind {
-    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    const METADATA: [Ipv6Addr; 3] = [
+        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    ];
     if address.is_loopback() {
         return Kind::Loopback;
     }
     let local = address.is_unspecified()
         || address.is_multicast()
         || address.is_unicast_link_local()
-        || address == METADATA;
+        || METADATA.contains(&address);
     if local { Kind::Local } else { Kind::Ordinary }
 }
 

@@ -5,7 +5,13 @@ use crate::{Clock, Trouble};
 use std::{
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+/// For how long a fetch may keep somebody waiting: shorter than anybody's limit for a whole
+/// call, so that its failure is noted; and much shorter while there is an old value.
+const PATIENCE: Duration = Duration::from_secs(8);
+const SHORT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// For how long a value is good, in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +47,8 @@ impl<T> Cached<T> {
         Self { ages, clock, state: Mutex::new(state), flight: tokio::sync::Mutex::new(()) }
     }
 
-    /// The value; fetched if there is none that is fresh.
+    /// The value; fetched if there is none that is fresh. While one asks, the others go on
+    /// with the old one, and so does the one, if the source takes its time.
     pub(crate) async fn get<F>(&self, fetch: impl FnOnce() -> F) -> Result<Arc<T>, Trouble>
     where
         F: Future<Output = Result<T, Trouble>>,
@@ -49,12 +56,26 @@ impl<T> Cached<T> {
         if let Some(known) = self.known() {
             return known;
         }
-        let _flight = self.flight.lock().await;
+        let stale = self.stale();
+        let _flight = match (&stale, self.flight.try_lock()) {
+            (_, Ok(flight)) => flight,
+            (Some(value), Err(_)) => return Ok(value.clone()),
+            (None, Err(_)) => self.flight.lock().await,
+        };
         // Somebody else may have fetched it meanwhile.
         if let Some(known) = self.known() {
             return known;
         }
-        self.fetched(fetch().await)
+        let patience = if stale.is_some() { SHORT_PATIENCE } else { PATIENCE };
+        let fetched = tokio::time::timeout(patience, fetch()).await;
+        self.fetched(fetched.unwrap_or_else(|_| Err(late())))
+    }
+
+    /// A value that is not fresh, and good enough while there is no other.
+    fn stale(&self) -> Option<Arc<T>> {
+        let (state, now) = (self.state(), (self.clock)());
+        let value = state.value.as_ref().filter(|(_, at)| now < at.saturating_add(self.ages.stale));
+        value.map(|(value, _)| value.clone())
     }
 
     /// A newer value than `than`, in which something is missing. None: nobody may ask now.
@@ -74,7 +95,8 @@ impl<T> Cached<T> {
             }
             state.forced = Some(now);
         }
-        self.fetched(fetch().await).ok()
+        let fetched = tokio::time::timeout(PATIENCE, fetch()).await;
+        self.fetched(fetched.unwrap_or_else(|_| Err(late()))).ok()
     }
 
     /// Why the last fetch failed, if no value came since.
@@ -119,6 +141,10 @@ impl<T> Cached<T> {
         // Nothing that can panic happens while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn late() -> Trouble {
+    Trouble::Unreachable("no whole answer in time".into())
 }
 
 #[cfg(test)]
@@ -196,6 +222,31 @@ mod tests {
         source.wait(5_000);
         assert_eq!(source.get().await, Ok(4));
         assert_eq!(source.cached.failure(), None);
+    }
+
+    /// Row R-24: a source that accepts and says nothing holds up nobody who can do without it.
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_hangs_is_waited_for_by_one_and_not_for_long() {
+        let source = Arc::new(Source::new());
+        let begun = tokio::time::Instant::now();
+        let silent = || std::future::pending::<Result<u64, Trouble>>();
+        assert!(source.cached.get(silent).await.is_err());
+        assert_eq!(begun.elapsed(), PATIENCE);
+        assert!(source.get().await.is_err(), "the pause after a failure");
+        source.wait(5_000);
+        assert_eq!(source.get().await, Ok(1));
+        source.wait(600_000);
+        let waits = source.clone();
+        let waiting = tokio::spawn(async move { waits.cached.get(silent).await.map(|value| *value) });
+        tokio::task::yield_now().await;
+        let begun = tokio::time::Instant::now();
+        for _ in 0..5 {
+            assert_eq!(source.get().await, Ok(1));
+        }
+        assert_eq!(begun.elapsed(), Duration::ZERO, "the others do not wait");
+        assert_eq!(waiting.await.unwrap(), Ok(1));
+        assert_eq!(begun.elapsed(), SHORT_PATIENCE);
+        assert!(source.cached.failure().is_some());
     }
 
     /// Row O-19: a name that nobody knows fetches at most once a minute.

@@ -2,9 +2,11 @@
 //! here stands what they run against. Radicale, a calendar server from PyPI, is the
 //! application: with `auth type = http_remote_user` it believes the field `Remote-User`.
 
+use crate::openid;
 use portcullis_tests::{
     Gateway, Upstream,
     program::{command, root},
+    provider::Provider,
     services::{required, service},
     site::{PASSWORD, ROUTES, config},
     until,
@@ -104,6 +106,30 @@ fn a_person_signs_in_uses_radicale_and_signs_out() {
     let routes = "[[routes]]\npath = \"/*\"\nupstream = \"api\"\n";
     let gateway = site(&format!("http://127.0.0.1:{}", radicale.1), routes);
     script(&node, "radicale.mjs", &json!({"url": gateway.url(), "password": PASSWORD}));
+}
+
+/// The same with answers in the address and with answers that are posted.
+#[test]
+fn a_person_goes_the_whole_way_through_a_provider_and_back() {
+    let Some(node) = installed() else { return };
+    let Some(provider) = Provider::shared() else { return };
+    let upstream = Upstream::start();
+    let start = |id: &str, more: &str| {
+        let settings = format!("title = \"Example ID\"\n{more}\n[strategies.local]\nkind = \"local\"\n");
+        openid::gateway(provider, &upstream, id, &settings, &json!({}))
+    };
+    let (query, posted) =
+        (start("browser-query", ""), start("browser-post", "response_mode = \"form_post\""));
+    let site = json!({"url": query.url(), "posted": posted.url(), "provider": provider.issuer});
+    script(&node, "provider.mjs", &site);
+}
+
+/// Row O-07.
+#[test]
+fn no_address_of_hundreds_leaves_the_origin_as_a_browser_reads_it() {
+    let Some(node) = installed() else { return };
+    let upstream = Upstream::start();
+    script(&node, "leaving.mjs", &json!({"url": site(&upstream.url(), ROUTES).url()}));
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! People sign in with a real OpenID provider, and out again: here, there, and everywhere.
 
 use portcullis_tests::{
-    Gateway, Upstream,
+    Gateway, Request, Upstream,
+    certificates::Authority,
+    libraries, program,
     provider::{Person, Provider, SECRET},
 };
 use serde_json::{Value, json};
 
 /// A gateway whose strategy `op` is that provider; `id` is the client's name there.
-fn gateway(
+pub fn gateway(
     provider: &Provider,
     upstream: &Upstream,
     id: &str,
@@ -17,7 +19,7 @@ fn gateway(
     let config = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n\
          [strategies.op]\nkind = \"oauth\"\nissuer = \"{}\"\nclient_id = \"{id}\"\nclient_secret = \"{SECRET}\"\n\
-         scopes = [\"openid\", \"profile\", \"email\", \"groups\"]\ntls = {{ ca = \"{}\" }}\n\
+         scopes = [\"openid\", \"profile\", \"email\", \"groups\", \"offline_access\"]\ntls = {{ ca = \"{}\" }}\n\
          admit = \"anyone\"\nroles = {{ \"gw-admins\" = \"admin\", \"staff\" = \"staff\" }}\n{settings}\n\
          [upstreams.api]\nurls = [\"{}\"]\n[[routes]]\npath = \"/*\"\nupstream = \"api\"\n",
         provider.issuer,
@@ -171,4 +173,49 @@ fn the_check_prints_the_redirect_url_and_the_test_says_what_works() {
     let gateway = gateway(provider, &upstream, "check", "", &json!({}));
     let checked = gateway.verb(&["check"], "").with_code(0);
     assert!(checked.stdout.contains("/login/op/callback as the redirect URL of op"), "{}", checked.stdout);
+}
+
+/// Row T-04: a provider that cannot show who it is gets no code and no secret.
+#[test]
+fn a_provider_whose_certificate_does_not_hold_is_told_nothing() {
+    let Some(provider) = Provider::shared() else { return };
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().unwrap();
+    let other = Authority::new().write(folder.path());
+    let gateway = Gateway::start(&format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[strategies.op]\nkind = \"oauth\"\nissuer = \"{}\"\nclient_id = \"gw\"\n\
+         client_secret = \"{SECRET}\"\nadmit = \"anyone\"\ntls = {{ ca = \"{other}\" }}\n\
+         [upstreams.api]\nurls = [\"{}\"]\n[[routes]]\npath = \"/*\"\nupstream = \"api\"\n",
+        provider.issuer,
+        upstream.url()
+    ));
+    gateway.send(&Request::get("/login/op").navigation()).expect(503, "");
+    let said = gateway.verb(&["strategy", "test", "op"], "");
+    assert!(
+        said.stdout.contains("discovery") && said.stdout.contains("TLS"),
+        "{}{}",
+        said.stdout,
+        said.stderr
+    );
+}
+
+/// Each with its line and column.
+#[test]
+fn the_problems_of_a_providers_settings_are_the_same_out_of_a_library() {
+    let strategy = "[strategies.op]\nkind = \"oauth\"\nadmit = \"anyone\"\nissuer = \"http://idp.test\"\n\
+        client_idd = \"x\"\nclient_auth = \"mtls\"\nscopes = [\"profile\"]\ntls = { ca = 3, kay = \"k\" }\n\
+        max_age = \"10\"\nparameters = { state = \"x\" }\nclaims = { subject = \"id\" }\n";
+    let forms = [String::new(), libraries::replacing("oauth", libraries::oauth())];
+    let said = forms.map(|plugins| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("portcullis.toml"), strategy.to_owned() + &plugins).unwrap();
+        let said = program::run(folder.path(), &["check", "-c", "portcullis.toml"], "").with_code(1).stderr;
+        let problems = said.lines().filter(|line| line.contains(": [strategies.op]")).map(str::to_owned);
+        problems.collect::<Vec<_>>()
+    });
+    assert_eq!(said[0], said[1]);
+    assert!(
+        said[1].len() >= 8 && said[1].iter().all(|line| line.starts_with("portcullis.toml:")),
+        "{said:?}"
+    );
 }

@@ -15,7 +15,7 @@ use std::{
 };
 
 /// Echoes frames, streams events for ever, takes uploads, or never answers.
-fn any_stream(stream: &mut TcpStream) {
+pub fn any_stream(stream: &mut TcpStream) {
     let mut start = [0; 16];
     let Ok(read) = stream.peek(&mut start) else { return };
     if start[..read].starts_with(b"GET /app/ws") {

@@ -21,6 +21,13 @@ pub fn ldap() -> &'static Path {
     BUILT.get_or_init(|| built("portcullis-ldap-plugin", "libportcullis_ldap.so"))
 }
 
+/// `strategies/oauth` as a library.
+#[track_caller]
+pub fn oauth() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built("portcullis-oauth-plugin", "libportcullis_oauth.so"))
+}
+
 /// The strategies that do what they are told: `tests/plugins/odd`.
 #[track_caller]
 pub fn odd() -> &'static Path {
@@ -61,10 +68,10 @@ pub fn compile(source: &str, library: &Path, flags: &[&str]) {
 }
 
 /// What a configuration with this variable set to `library` says beside its own: every
-/// `local` and `ldap` comes out of its library then, with `process` each in a process of its
-/// own. The whole suite of logins runs in every form.
+/// `local`, `ldap` and `oauth` comes out of its library then, with `process` each in a process
+/// of its own. The whole suite of logins runs in every form.
 pub fn instead_of_built_in() -> String {
-    let all = [replacing("local", local()), replacing("ldap", ldap())];
+    let all = [replacing("local", local()), replacing("ldap", ldap()), replacing("oauth", oauth())];
     match std::env::var("PORTCULLIS_STRATEGIES").as_deref() {
         Ok("library") => all.concat(),
         Ok("process") => all.map(|one| one + APART).concat(),
@@ -75,8 +82,11 @@ pub fn instead_of_built_in() -> String {
 /// The line that gives a library a process of its own.
 pub const APART: &str = "isolation = \"process\"\n";
 
-/// The table that puts a library in the place of the kind that is linked in.
+/// The table that puts a library in the place of the kind that is linked in. Providers of
+/// the tests are on loopback.
 pub fn replacing(kind: &str, library: &Path) -> String {
     let path = library.display().to_string();
-    format!("\n[plugins.{kind}]\npath = {path:?}\ndanger_unpinned = true\noverride_builtin = true\n")
+    format!(
+        "\n[plugins.{kind}]\npath = {path:?}\ndanger_unpinned = true\noverride_builtin = true\nredirect_hosts = [\"127.0.0.1\"]\n"
+    )
 }

@@ -1,7 +1,13 @@
 //! A real OpenID provider, started once for all tests, and people who go there with curl
 //! as their browser: it follows redirects and keeps cookies.
 
-use crate::{certificates::Authority, gateway::Guard, program::root, services, wait::until};
+use crate::{
+    certificates::Authority,
+    gateway::Guard,
+    program::root,
+    services,
+    wait::{PATIENCE, until},
+};
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader},
@@ -21,18 +27,19 @@ pub struct Provider {
     /// The file with its authority.
     pub ca: String,
     _folder: TempDir,
-    _guard: Guard,
-    _child: Child,
+    guard: Guard,
+    child: Child,
 }
 
 impl Provider {
     /// The one of this test program; nothing after a loud word when it is not installed.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Provider>> = OnceLock::new();
-        SHARED.get_or_init(Self::start).as_ref()
+        SHARED.get_or_init(Self::own).as_ref()
     }
 
-    fn start() -> Option<Self> {
+    /// One for a test alone, which does to it what others would suffer from.
+    pub fn own() -> Option<Self> {
         let node = services::service("node")?;
         let here = root().join("tests/provider");
         if services::service("curl").is_none()
@@ -54,15 +61,41 @@ impl Provider {
             .spawn()
             .expect("node starts");
         let guard = Guard::over(&child);
-        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let issuer = loop {
-            let line = lines.next().expect("the provider says where it listens").expect("it is text");
-            if let Some(issuer) = line.strip_prefix("listening on ") {
-                break issuer.to_owned();
+        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let (says, heard) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(issuer) = line.strip_prefix("listening on ") {
+                    let _ = says.send(issuer.to_owned());
+                }
             }
-        };
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { issuer, ca, _folder: folder, _guard: guard, _child: child })
+        });
+        let issuer = heard.recv_timeout(6 * PATIENCE).expect("the provider says where it listens");
+        Some(Self { issuer, ca, _folder: folder, guard, child })
+    }
+
+    /// It goes away.
+    pub fn stop(&mut self) {
+        // The guard first: it must not aim at a pid that is no longer ours.
+        self.guard.leave();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Has something happen there, or asks what did: `tests/provider/fixture.mjs`.
+    #[track_caller]
+    pub fn fixture(&self, what: &str) -> Value {
+        let answer = services::curl(&["--cacert", &self.ca, &format!("{}/fixture/{what}", self.issuer)]);
+        serde_json::from_str(&answer.expect("curl is there")).expect("JSON")
+    }
+
+    /// An access token for somebody: for an audience a JWT, else opaque. `lifetime` is in
+    /// seconds.
+    #[track_caller]
+    pub fn access_token(&self, client: &str, user: &str, lifetime: u32, audience: Option<&str>) -> String {
+        let audience = audience.map(|audience| format!("&audience={audience}")).unwrap_or_default();
+        let asked = format!("token?client={client}&user={user}&lifetime={lifetime}{audience}");
+        self.fixture(&asked).as_str().expect("a token").to_owned()
     }
 
     /// Registers a client of this id for a strategy `op` of the gateway at `origin`.
@@ -91,6 +124,12 @@ impl Provider {
         ]);
         let answer = answer.expect("curl is there");
         assert!(answer.contains("\"client_id\""), "{answer}");
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -168,6 +207,15 @@ impl Person {
     #[track_caller]
     pub fn current(&self, gateway: &str) -> Value {
         serde_json::from_str(&self.look(&format!("{gateway}/auth/current")).body).expect("JSON")
+    }
+
+    /// A cookie that they keep.
+    #[track_caller]
+    pub fn cookie(&self, name: &str) -> String {
+        let jar = std::fs::read_to_string(self.folder.path().join("cookies")).expect("they have cookies");
+        let mut lines = jar.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+        let found = lines.find(|fields| fields.len() == 7 && fields[5] == name);
+        found.unwrap_or_else(|| panic!("no cookie {name}: {jar}"))[6].to_owned()
     }
 
     /// Waits until they are signed out at the gateway.

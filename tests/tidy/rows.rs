@@ -5,8 +5,19 @@ use super::{root, sources};
 use std::{collections::BTreeMap, fs};
 
 /// How many rows each group has.
-const GROUPS: &[(char, usize)] =
-    &[('M', 24), ('H', 19), ('P', 26), ('S', 18), ('Q', 12), ('C', 16), ('D', 7), ('T', 5), ('G', 7)];
+const GROUPS: &[(char, usize)] = &[
+    ('M', 24),
+    ('H', 19),
+    ('P', 26),
+    ('S', 18),
+    ('Q', 12),
+    ('C', 16),
+    ('D', 7),
+    ('T', 5),
+    ('G', 7),
+    ('O', 22),
+    ('J', 13),
+];
 
 /// What each row says, in order.
 fn rows() -> BTreeMap<String, Vec<String>> {

@@ -113,7 +113,7 @@ async fn a_logout_goes_on_to_the_provider() {
     assert_eq!(gateway.who(&cookie).await, false);
     let asked = scripted::asked().remove(0);
     assert_eq!((asked.what, asked.bytes.as_slice()), ("logout", &b"tokens of s"[..]));
-    assert_eq!(asked.state, "http://127.0.0.1:8080/bye");
+    assert_eq!(asked.state, "http://127.0.0.1:8080/login", "the one that is registered there");
     let cookie = sign_in(&gateway, who(&json!({}))).await.cookie();
     let page = gateway.get("/logout").navigating().cookie(&cookie).send().await;
     assert_eq!((page.status, page.location()), (303, "https://idp.test/end"));

@@ -63,13 +63,11 @@ async fn at_provider(ask: &Ask<'_>, session: &LiveSession, known: Option<Externa
     let (known, control) = (known?, ask.control);
     let strategy = control.registry.get(session.strategy())?;
     let state = control.store.sealer().ok()?.open(STATE, &known.state).ok()?;
-    let endpoints = &control.config.endpoints;
-    let asked = asked_path(ask);
-    let path = asked.as_deref().map_or(&*endpoints.login, |path| return_to::path(Some(path), endpoints));
     let request = portcullis_plugin_api::Logout {
         subject: Subject::new(known.subject)?,
         state: state.to_vec(),
-        return_url: format!("{}{path}", control.config.server.public_url.origin),
+        // One address, as it is registered there: providers refuse every other.
+        return_url: format!("{}{}", control.config.server.public_url.origin, control.config.endpoints.login),
     };
     let answer = strategy.logout(call(ask, &strategy), request).await.ok()?;
     let leads_out = |url: &String| {

@@ -6,7 +6,7 @@ use super::{
     client::{Upload, send},
     cors,
     endpoint::EndpointRequest,
-    exchange::{Failure, Wire, upload_failure},
+    exchange::{Failure, Wire, unless_left, upload_failure},
     http1::{body::Body, head::Head},
     pipeline::Request,
     worker::Worker,
@@ -42,10 +42,10 @@ pub async fn call(
         request_id: request.id.clone(),
     };
     let mut task = Called(worker.control.spawn((worker.endpoints)(handed)));
-    match (&mut task.0).await {
-        Ok(response) => Ok(request.readers.borrow().added_to(answer(response))),
-        Err(_) => Err(Failure::Code(Code::Internal)),
-    }
+    // A provider or a directory does not work for somebody who has left.
+    let response = async { (&mut task.0).await.map_err(|_| Failure::Code(Code::Internal)) };
+    let response = unless_left(wire.reader, response).await?;
+    Ok(request.readers.borrow().added_to(answer(response)))
 }
 
 /// Ends the work when nobody waits for it any more.

@@ -263,10 +263,10 @@ async fn with_body(
 /// Lets the answer come, but not for long once the client has closed its side: an
 /// upstream that is slow, or streams for ever, must not work for nobody. The moment of
 /// grace is for a client that closes only its sending side.
-async fn unless_left(
+pub(super) async fn unless_left<T>(
     reader: &mut ReadHalf<'_>,
-    answer: impl Future<Output = Result<Relay, Failure>>,
-) -> Result<Relay, Failure> {
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     let mut answer = pin!(answer);
     let mut watching = true;
     let mut grace = None;

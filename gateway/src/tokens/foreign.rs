@@ -6,7 +6,7 @@
 
 use crate::{
     clock::{Clock, UnixMillis},
-    sessions::{Guest, LiveSession},
+    sessions::{Guest, LiveSession, hash_cookie},
 };
 use portcullis_config::{Config, Problem, Trusted};
 use portcullis_openid::{
@@ -22,10 +22,11 @@ use std::{
 use tokio::{runtime::Handle, sync::Semaphore};
 use url::Url;
 
-/// How many tokens are remembered.
+/// How many good tokens are remembered, and how many that are none.
 const CAPACITY: usize = 4096;
 
-/// How many questions may be under way at once.
+/// How many questions may be under way at once: about signed tokens, and about opaque
+/// ones, of which anybody can make up as many as they like.
 const UNDER_WAY: usize = 128;
 
 /// The longest token that is looked at.
@@ -48,9 +49,14 @@ pub struct Unreachable;
 #[derive(Default)]
 pub struct Foreign {
     issuers: Vec<Issuer>,
-    known: Mutex<HashMap<Box<str>, Known>>,
-    under_way: Option<Arc<Semaphore>>,
+    good: Memory,
+    /// Apart, so that made-up tokens push no good one out.
+    refused: Memory,
+    under_way: Option<[Arc<Semaphore>; 2]>,
 }
+
+/// By the SHA-256 of the token: a long one takes no more room than a short one.
+type Memory = Mutex<HashMap<[u8; 32], Known>>;
 
 struct Issuer {
     config: Trusted,
@@ -78,9 +84,9 @@ impl Foreign {
                 }
             }
         }
-        let under_way = Some(Arc::new(Semaphore::new(UNDER_WAY)));
+        let under_way = Some([(); 2].map(|()| Arc::new(Semaphore::new(UNDER_WAY))));
         if problems.is_empty() {
-            Ok(Self { issuers, known: Mutex::default(), under_way })
+            Ok(Self { issuers, good: Mutex::default(), refused: Mutex::default(), under_way })
         } else {
             Err(problems)
         }
@@ -96,10 +102,23 @@ impl Foreign {
         if self.issuers.is_empty() || token.is_empty() || token.len() > LONGEST {
             return Ok(None);
         }
-        if let Some(known) = self.known().get(token).filter(|known| now < known.until) {
-            return Ok(known.bearer.clone());
+        let signed = is_signed(token);
+        // What is nobody's costs no question and no room.
+        let somebodys = if signed {
+            Jws::parse(token).is_ok_and(|jws| self.issuer_of(&jws).is_some())
+        } else {
+            self.issuers.iter().any(|issuer| issuer.introspection.is_some())
+        };
+        if !somebodys {
+            return Ok(None);
         }
-        let slots = self.under_way.clone().ok_or(Unreachable)?;
+        let key = hash_cookie(token.as_bytes());
+        for memory in [&self.good, &self.refused] {
+            if let Some(known) = lock(memory).get(&key).filter(|known| now < known.until) {
+                return Ok(known.bearer.clone());
+            }
+        }
+        let slots = self.under_way.as_ref().ok_or(Unreachable)?[usize::from(signed)].clone();
         let slot = slots.try_acquire_owned().map_err(|_| Unreachable)?;
         let (this, text) = (self.clone(), token.to_owned());
         let asked = control.spawn(async move {
@@ -107,12 +126,12 @@ impl Foreign {
             this.ask(&text, now).await
         });
         let known = asked.await.map_err(|_| Unreachable)??;
-        self.remember(token, known.clone(), now);
+        remember(if known.bearer.is_some() { &self.good } else { &self.refused }, key, known.clone(), now);
         Ok(known.bearer)
     }
 
     async fn ask(&self, token: &str, now: UnixMillis) -> Result<Known, Unreachable> {
-        if token.split('.').count() == 3 {
+        if is_signed(token) {
             return self.signed(token, now).await;
         }
         let mut unreachable = false;
@@ -128,12 +147,7 @@ impl Foreign {
 
     async fn signed(&self, token: &str, now: UnixMillis) -> Result<Known, Unreachable> {
         let Ok(jws) = Jws::parse(token) else { return Ok(Known::refused(now)) };
-        let claimed = jws.unproven().unwrap_or_default();
-        let iss = claimed.get("iss").and_then(Value::as_str);
-        let Some(issuer) = self.issuers.iter().find(|issuer| Some(issuer.config.issuer.as_str()) == iss)
-        else {
-            return Ok(Known::refused(now));
-        };
+        let Some(issuer) = self.issuer_of(&jws) else { return Ok(Known::refused(now)) };
         let claims = match issuer.provider.open(&jws).await {
             Ok(claims) => claims,
             Err(why) => return issuer.no(&why, now),
@@ -146,25 +160,37 @@ impl Foreign {
         }
     }
 
-    fn remember(&self, token: &str, known: Known, now: UnixMillis) {
-        let mut all = self.known();
-        if all.len() >= CAPACITY {
-            all.retain(|_, known| now < known.until);
-        }
-        if all.len() >= CAPACITY {
-            // As the memory of our own tokens does it: nobody outside can choose whose go.
-            let mut keep = false;
-            all.retain(|_, _| {
-                keep = !keep;
-                keep
-            });
-        }
-        all.insert(token.into(), known);
+    /// Whose it says it is; nothing is proven yet.
+    fn issuer_of(&self, token: &Jws<'_>) -> Option<&Issuer> {
+        let claimed = token.unproven()?;
+        let iss = claimed.get("iss").and_then(Value::as_str)?;
+        self.issuers.iter().find(|issuer| issuer.config.issuer == iss)
     }
+}
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Box<str>, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+/// Three parts; everything else is opaque.
+fn is_signed(token: &str) -> bool {
+    token.split('.').count() == 3
+}
+
+fn remember(memory: &Memory, key: [u8; 32], known: Known, now: UnixMillis) {
+    let mut all = lock(memory);
+    if all.len() >= CAPACITY {
+        all.retain(|_, known| now < known.until);
     }
+    if all.len() >= CAPACITY {
+        // As the memory of our own tokens does it: nobody outside can choose whose go.
+        let mut keep = false;
+        all.retain(|_, _| {
+            keep = !keep;
+            keep
+        });
+    }
+    all.insert(key, known);
+}
+
+fn lock(memory: &Memory) -> MutexGuard<'_, HashMap<[u8; 32], Known>> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Known {
@@ -255,5 +281,28 @@ impl Issuer {
                 Err(Unreachable)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows O-17 and O-19: neither the good nor the bad ones are kept without end.
+    #[test]
+    fn what_is_remembered_of_tokens_is_bounded() {
+        let (memory, now) = (Memory::default(), UnixMillis(1_000_000));
+        for n in 0..50_000_u32 {
+            remember(&memory, hash_cookie(&n.to_be_bytes()), Known::refused(now), now);
+        }
+        assert!(lock(&memory).len() <= CAPACITY);
+        // What is over makes room first.
+        let later = now.plus(REFUSED);
+        while lock(&memory).len() < CAPACITY {
+            let n = lock(&memory).len();
+            remember(&memory, hash_cookie(&n.to_le_bytes()), Known::refused(now), now);
+        }
+        remember(&memory, [7; 32], Known::refused(later), later);
+        assert_eq!(lock(&memory).len(), 1);
     }
 }

@@ -2,7 +2,7 @@
 //! `email_verified`, `groups`; the others stay as they are, for policies.
 
 use crate::settings::Settings;
-use portcullis_openid::Claims;
+use portcullis_openid::{Claims, Trouble};
 use serde_json::Value;
 
 /// The most that the gateway takes, as JSON.
@@ -34,7 +34,11 @@ pub(crate) fn merged(mut id_token: Claims, userinfo: Claims) -> Claims {
     if userinfo.contains_key("email") {
         id_token.remove("email_verified");
     }
+    let brings_address = userinfo.contains_key("email");
     for (name, value) in userinfo {
+        if name == "email_verified" && !brings_address {
+            continue;
+        }
         let of_token = OF_THE_TOKEN.contains(&name.as_str())
             || ["iat", "auth_time", "acr", "amr", "sub", "tid"].contains(&name.as_str());
         if !(of_token && id_token.contains_key(&name)) {
@@ -46,7 +50,7 @@ pub(crate) fn merged(mut id_token: Claims, userinfo: Claims) -> Claims {
 
 /// What the gateway gets. `vouches`: whether this is OpenID Connect, where the provider
 /// says which addresses are proven.
-pub(crate) fn mapped(mut found: Claims, settings: &Settings, vouches: bool) -> Claims {
+pub(crate) fn mapped(mut found: Claims, settings: &Settings, vouches: bool) -> Result<Claims, Trouble> {
     let paths = &settings.claims;
     let text = |paths: &[String]| paths.iter().find_map(|path| at(&found, path).and_then(plain));
     let name = text(&paths.name);
@@ -110,8 +114,10 @@ pub(crate) fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// Without the largest of the claims that nobody here reads, until all fit.
-fn fitting(mut claims: Claims) -> Claims {
+/// Without the largest of the claims that nobody here reads, until all fit. With too many
+/// groups a login is none: some would be arbitrary, and a policy may ask for the absence of
+/// one.
+fn fitting(mut claims: Claims) -> Result<Claims, Trouble> {
     const READ: &[&str] =
         &["name", "preferred_username", "display_name", "email", "email_verified", "groups"];
     let size = |claims: &Claims| serde_json::to_vec(claims).map_or(usize::MAX, |bytes| bytes.len());
@@ -120,9 +126,8 @@ fn fitting(mut claims: Claims) -> Claims {
         let largest = others.max_by_key(|(_, value)| value.to_string().len()).map(|(name, _)| name.clone());
         match largest {
             Some(name) => claims.remove(&name),
-            // Too many groups: some would be arbitrary, and a policy may ask for the absence of one.
-            None => return claims,
+            None => return Err(Trouble::Invalid("the person's groups are more than 16 KiB".into())),
         };
     }
-    claims
+    Ok(claims)
 }

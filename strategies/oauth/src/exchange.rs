@@ -14,7 +14,7 @@ use url::Url;
 const LONGEST_TOKEN: usize = 16 * 1024;
 
 /// What a provider gives.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     pub(crate) access: Secret,
     pub(crate) id: Option<Secret>,

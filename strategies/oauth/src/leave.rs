@@ -14,6 +14,9 @@ use url::Url;
 /// How long the name of a logout token is remembered: longer than one is good.
 const REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
+/// The longest ID token that goes into an address.
+const LONGEST_HINT: usize = 4096;
+
 impl OAuth {
     pub(crate) async fn sign_out(&self, call: &Call, request: Logout) -> Answer<LogoutReply> {
         let Some(state) = kept::read::<State>(&request.state) else { return Ok(LogoutReply::default()) };
@@ -28,7 +31,9 @@ impl OAuth {
             let mut query = url.query_pairs_mut();
             query.append_pair("client_id", &self.settings.client_id);
             query.append_pair("post_logout_redirect_uri", &request.return_url);
-            if let Some(token) = &state.id_token {
+            // Servers refuse longer lines; `client_id` says as much, and the provider may ask.
+            if let Some(token) = state.id_token.as_ref().filter(|token| token.reveal().len() <= LONGEST_HINT)
+            {
                 query.append_pair("id_token_hint", token.reveal());
             }
             drop(query);

@@ -6,7 +6,7 @@
 //! `begin.rs` the person is sent away · `resume.rs` and comes back · `exchange.rs` codes
 //! become tokens · `client_auth.rs` who we are · `possession.rs` proofs that a token is ours ·
 //! `userinfo.rs` claims asked with a token · `github.rs` and `overage.rs` what is kept elsewhere ·
-//! `claims.rs` claims to what the gateway reads · `refresh.rs` looking again · `leave.rs`
+//! `claims.rs` claims to what the gateway reads · `refresh.rs` looking again (`rotated.rs` tokens in between) · `leave.rs`
 //! signing out here and there · `diagnose.rs` step by step · `kept.rs` what is handed over
 //! to be given back · `secret.rs` text that is not shown.
 //!
@@ -26,6 +26,7 @@ mod presets;
 mod reader;
 mod refresh;
 mod resume;
+mod rotated;
 mod secret;
 mod settings;
 mod source;
@@ -49,6 +50,7 @@ pub struct OAuth {
     /// None for plain OAuth 2.
     provider: Option<Provider>,
     host: Host,
+    rotated: rotated::Rotated,
 }
 
 /// Where the provider is asked what.
@@ -89,7 +91,7 @@ impl Strategy for OAuth {
                 clock: host.now.clone(),
             })),
         };
-        Ok(Self { settings, client, provider, host })
+        Ok(Self { settings, client, provider, host, rotated: rotated::Rotated::default() })
     }
 
     async fn begin(&self, _call: &Call, request: Begin) -> Answer<Outcome> {

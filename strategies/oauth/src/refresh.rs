@@ -12,6 +12,22 @@ use crate::{
 use portcullis_openid::{Claims, Jws, Trouble};
 use portcullis_plugin_api::{Answer, Authenticated, Call, Outcome, Refresh, StrategyError};
 use serde_json::Value;
+use std::time::Duration;
+
+/// How long looking at somebody may take.
+const LONGEST: Duration = Duration::from_secs(9);
+
+/// Codes that are about the person: signed out there, disabled, a token used twice, or
+/// wanted back in front of the provider's own pages. The last of them is GitHub's word.
+const ENDS: &[&str] = &[
+    "invalid_grant",
+    "invalid_token",
+    "login_required",
+    "interaction_required",
+    "consent_required",
+    "account_selection_required",
+    "bad_refresh_token",
+];
 
 impl OAuth {
     pub(crate) async fn look_again(&self, call: &Call, request: Refresh) -> Answer<Outcome> {
@@ -21,23 +37,21 @@ impl OAuth {
             let endpoints = self.endpoints().await?;
             self.fresh(&endpoints, &request, state.clone()).await
         };
-        match looked.await {
+        // Before the gateway gives up: it would not know that the provider is silent.
+        let looked = tokio::time::timeout(LONGEST, looked).await;
+        let late = || Err(Trouble::Unreachable("no whole answer in time".into()).into());
+        match looked.unwrap_or_else(|_| late()) {
             Ok(authenticated) if authenticated.subject == request.subject => {
                 Ok(Outcome::Authenticated(Box::new(authenticated)))
             }
             Ok(_) => Err(StrategyError::ProviderInvalid("a refresh is answered with another person".into())),
             // The token is no good any more: signed out there, disabled, used twice.
-            Err(Stop::Denied(code)) if ["invalid_grant", "invalid_token"].contains(&code.as_str()) => {
-                Ok(trouble::refused(code))
-            }
+            Err(Stop::Denied(code)) if ENDS.contains(&code.as_str()) => Ok(trouble::refused(code)),
             // Anything else is about us, not about the person.
             Err(Stop::Denied(code)) => {
                 self.patience(call, &state, Trouble::Unreachable(format!("a refresh is answered {code}")))
             }
-            Err(Stop::Trouble(Trouble::Unreachable(why))) => {
-                self.patience(call, &state, Trouble::Unreachable(why))
-            }
-            Err(stop) => stop.answer(),
+            Err(Stop::Trouble(trouble)) => self.patience(call, &state, trouble),
         }
     }
 
@@ -61,10 +75,15 @@ impl OAuth {
     ) -> Result<Authenticated, Stop> {
         let possession = state.key.as_ref().and_then(Possession::of);
         let tokens = match (&state.refresh, &state.access) {
-            (Some(refresh), _) => {
-                let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.reveal())];
-                self.tokens(&endpoints.token, &form, possession.as_ref()).await?
-            }
+            (Some(refresh), _) => match self.rotated.of(refresh, self.now()) {
+                Some(tokens) => tokens,
+                None => {
+                    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.reveal())];
+                    let tokens = self.tokens(&endpoints.token, &form, possession.as_ref()).await?;
+                    self.rotated.keep(refresh, &tokens, self.now());
+                    tokens
+                }
+            },
             (None, Some(access)) => {
                 Tokens { access: access.clone(), id: None, refresh: None, lifetime: None, bound: false }
             }

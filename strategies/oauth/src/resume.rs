@@ -166,7 +166,7 @@ impl OAuth {
         let refresh_after = self.wait(&tokens, &state);
         Ok(Authenticated {
             realm: proven.issuer,
-            claims: claims::mapped(claims, &self.settings, openid),
+            claims: claims::mapped(claims, &self.settings, openid)?,
             methods,
             state: state.bytes(),
             refresh_after,

@@ -48,7 +48,11 @@ const KNOWN: &[&str] = &[
 ];
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Longer than that the gateway waits for no answer.
+const MOST_TIMEOUT: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(86_400);
+/// For longer the gateway keeps no session of a strategy that cannot answer.
+const MOST_GRACE: Duration = Duration::from_secs(6 * 3600);
 
 /// How we say who we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +141,6 @@ fn read(reader: &mut Reader<'_>, table: &Object) -> Option<Settings> {
     };
     Some(Settings {
         preset,
-        source: source?,
-        client_id: client_id?,
         client_secret: reader.text("client_secret").map(Secret::new),
         client_auth,
         signer,
@@ -158,8 +160,11 @@ fn read(reader: &mut Reader<'_>, table: &Object) -> Option<Settings> {
         dpop: reader.flag("dpop"),
         userinfo: !reader.has("userinfo") || reader.flag("userinfo"),
         refresh,
-        refresh_grace: reader.duration("refresh_grace", Duration::ZERO, 30 * DAY).unwrap_or(DAY),
+        refresh_grace: reader.duration("refresh_grace", Duration::ZERO, MOST_GRACE).unwrap_or(MOST_GRACE),
         api,
+        // Last, so that the problems of all the others are found too.
+        source: source?,
+        client_id: client_id?,
     })
 }
 
@@ -239,8 +244,9 @@ fn signer(reader: &mut Reader<'_>) -> Option<Signer> {
 }
 
 fn http(reader: &mut Reader<'_>, plaintext: bool) -> ClientSettings {
-    let timeout =
-        reader.duration("timeout", Duration::from_millis(100), MINUTE).unwrap_or(Duration::from_secs(10));
+    let timeout = reader
+        .duration("timeout", Duration::from_millis(100), MOST_TIMEOUT)
+        .unwrap_or(Duration::from_secs(10));
     let mut http = ClientSettings { timeout, plaintext, ..ClientSettings::default() };
     let Some(table) = reader.table("tls") else { return http };
     let mut tls = Reader::open(table, &["tls"], &["ca", "certificate", "key"]);

@@ -31,6 +31,17 @@ async fn signing_out_here_gives_the_token_back_and_goes_by_the_provider() {
     assert_eq!(left(&without, &ann).await, None);
 }
 
+/// A server takes no longer address, and the gateway none to send a browser to.
+#[tokio::test]
+async fn a_token_too_long_for_an_address_is_left_out_of_it() {
+    let op = Op::new();
+    op.world().claims = json!({ "groups": vec!["a-group-with-a-long-name"; 300] });
+    let strategy = op.strategy(json!({})).await;
+    let ann = signed_in(op.login(&strategy).await);
+    let url = left(&strategy, &ann).await.unwrap();
+    assert!(url.len() < 4096 && url.contains("client_id=gw") && !url.contains("id_token_hint"), "{url}");
+}
+
 fn logout_token(op: &Op, more: &[(&str, Value)]) -> String {
     let mut claims = json!({
         "iss": op.issuer, "aud": "gw", "iat": 1_700_000_000, "exp": 1_700_000_120, "jti": "j1", "sub": "ann", "sid": "op-session",

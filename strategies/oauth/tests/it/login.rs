@@ -119,6 +119,25 @@ async fn an_address_is_proven_only_by_the_boolean_beside_it() {
     }
 }
 
+/// An address of the ID token is not proven by userinfo that names none; and somebody with
+/// more groups than can be kept is told so, without the provider being out of order.
+#[tokio::test]
+async fn what_cannot_be_said_of_somebody_is_said_of_nobody() {
+    let op = Op::new();
+    op.world().claims = json!({ "email_verified": null });
+    op.world().userinfo["email_verified"] = json!(true);
+    let strategy = op.strategy(json!({})).await;
+    let ann = signed_in(op.login(&strategy).await);
+    assert_eq!(ann.claims["email_verified"], false);
+    let groups: Vec<_> = (0..400).map(|n| format!("{n:060}")).collect();
+    op.world().userinfo["groups"] = json!(groups);
+    assert!(invalid(op.login(&strategy).await).contains("16 KiB"));
+    op.world().userinfo["groups"] = json!(["one"]);
+    op.world().userinfo["picture"] = json!("x".repeat(20_000));
+    let ann = signed_in(op.login(&strategy).await);
+    assert!(!ann.claims.contains_key("picture") && ann.claims["groups"] == json!(["one"]));
+}
+
 /// Rows O-04, O-12 and J-09: the whole table of rules is in the crate `openid`; here one
 /// row of each kind shows that they are asked at all.
 #[tokio::test]
@@ -283,6 +302,21 @@ async fn a_new_key_is_fetched_once_and_unknown_ones_do_not_make_us_busy() {
     op.wait(60_000);
     signed_in(op.login(&strategy).await);
     assert_eq!(op.count("/keys"), 3);
+}
+
+/// Row R-23: thirty new keys, each in use at once: nobody is refused, each is fetched once.
+#[tokio::test]
+async fn through_thirty_new_keys_every_login_succeeds() {
+    let op = Op::new();
+    let strategy = op.strategy(json!({})).await;
+    for n in 0..30 {
+        op.world().rotate(&format!("r{n}"));
+        for _ in 0..3 {
+            signed_in(op.login(&strategy).await);
+        }
+        op.wait(60_000);
+    }
+    assert_eq!(op.count("/keys"), 30);
 }
 
 /// Row R-24.

@@ -68,6 +68,44 @@ async fn invalid_grant_ends_the_session_and_silence_does_not() {
     assert_eq!(denied(refreshed(&strategy, &ann).await).message.as_deref(), Some("invalid_grant"));
 }
 
+/// A token that was replaced is not shown again because what came after it failed: providers
+/// take that for a thief, and end everything.
+#[tokio::test]
+async fn what_came_for_a_used_token_is_kept_until_the_rest_succeeds_too() {
+    let op = Op::new();
+    let strategy = op.strategy(json!({})).await;
+    let ann = signed_in(op.login(&strategy).await);
+    op.world().tokens = json!({ "refresh_token": "second" });
+    op.world().instead.insert("/userinfo".into(), json_answer(503, ""));
+    let before = op.count("/token");
+    for _ in 0..3 {
+        assert!(matches!(refreshed(&strategy, &ann).await, Err(StrategyError::Failed(_))));
+    }
+    assert_eq!(op.count("/token"), before + 1);
+    op.world().instead.clear();
+    let again = signed_in(refreshed(&strategy, &ann).await);
+    assert_eq!(op.count("/token"), before + 1);
+    signed_in(refreshed(&strategy, &again).await);
+    assert_eq!(op.last("/token").form["refresh_token"], "second");
+}
+
+/// Also a provider that answers nonsense is out of order and not the person's end, for a while.
+#[tokio::test]
+async fn what_is_about_the_person_ends_the_session_and_nothing_else_does() {
+    let op = Op::new();
+    let strategy = op.strategy(json!({ "refresh_grace": "1h" })).await;
+    let ann = signed_in(op.login(&strategy).await);
+    for code in ["login_required", "interaction_required", "bad_refresh_token"] {
+        op.world().instead.insert("/token".into(), json_answer(400, &format!(r#"{{"error":"{code}"}}"#)));
+        assert_eq!(denied(refreshed(&strategy, &ann).await).message.as_deref(), Some(code));
+    }
+    let page = (404, "Content-Type: text/html\r\n".to_owned(), "<p>moved</p>".to_owned());
+    op.world().instead.insert("/token".into(), page);
+    invalid(refreshed(&strategy, &ann).await);
+    op.wait(2 * 60 * 60 * 1000 + 1);
+    assert_eq!(denied(refreshed(&strategy, &ann).await).message.as_deref(), Some("temporarily_unavailable"));
+}
+
 #[tokio::test]
 async fn without_a_refresh_token_nobody_looks_again() {
     let op = Op::new();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // tests: a panic is the report
 
+mod presets;
 mod provider;
 
 mod canaries;

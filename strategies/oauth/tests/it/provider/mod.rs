@@ -22,6 +22,8 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub path: String,
+    /// With its query.
+    pub target: String,
     pub headers: BTreeMap<String, String>,
     pub form: BTreeMap<String, String>,
 }
@@ -39,7 +41,7 @@ pub struct World {
     pub userinfo: Value,
     pub metadata: Value,
     pub tokens: Value,
-    /// By path.
+    /// By target, or else by path.
     pub instead: BTreeMap<String, Answer>,
     pub asked: Vec<Asked>,
     nonce: String,
@@ -239,7 +241,8 @@ impl World {
 
     fn answer(&mut self, asked: &Asked, now: u64) -> Answer {
         self.asked.push(asked.clone());
-        if let Some(instead) = self.instead.get(&asked.path) {
+        let instead = self.instead.get(&asked.target).or_else(|| self.instead.get(&asked.path));
+        if let Some(instead) = instead {
             return instead.clone();
         }
         let at = |path: &str| format!("{}{path}", self.issuer);
@@ -304,7 +307,7 @@ fn serve(mut stream: std::net::TcpStream, world: &Mutex<World>, now: u64) -> std
     reader.read_exact(&mut body)?;
     let form = url::form_urlencoded::parse(&body).into_owned().collect();
     let path = target.split('?').next().unwrap_or_default().to_owned();
-    let (status, fields, body) = world.lock().unwrap().answer(&Asked { path, headers, form }, now);
+    let (status, fields, body) = world.lock().unwrap().answer(&Asked { path, target, headers, form }, now);
     let length = if fields.contains("Content-Length") {
         String::new()
     } else {
