@@ -1,7 +1,7 @@
 //! One fetch for many askers, kept while it is good, and a while longer when the source
 //! does not answer.
 
-use crate::{Clock, Trouble};
+use crate::{Clock, Trouble, within};
 use std::{
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -67,8 +67,7 @@ impl<T> Cached<T> {
             return known;
         }
         let patience = if stale.is_some() { SHORT_PATIENCE } else { PATIENCE };
-        let fetched = tokio::time::timeout(patience, fetch()).await;
-        self.fetched(fetched.unwrap_or_else(|_| Err(late())))
+        self.fetched(within(patience, fetch()).await.flatten())
     }
 
     /// A value that is not fresh, and good enough while there is no other.
@@ -95,8 +94,7 @@ impl<T> Cached<T> {
             }
             state.forced = Some(now);
         }
-        let fetched = tokio::time::timeout(PATIENCE, fetch()).await;
-        self.fetched(fetched.unwrap_or_else(|_| Err(late()))).ok()
+        self.fetched(within(PATIENCE, fetch()).await.flatten()).ok()
     }
 
     /// Why the last fetch failed, if no value came since.
@@ -141,10 +139,6 @@ impl<T> Cached<T> {
         // Nothing that can panic happens while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn late() -> Trouble {
-    Trouble::Unreachable("no whole answer in time".into())
 }
 
 #[cfg(test)]

@@ -197,10 +197,7 @@ impl Client {
 
     /// Makes a call and reads the whole answer.
     pub async fn call(&self, request: Request) -> Result<Reply, Trouble> {
-        match tokio::time::timeout(self.timeout, self.answer(request)).await {
-            Ok(reply) => reply,
-            Err(_) => Err(Trouble::Unreachable("no whole answer in time".into())),
-        }
+        within(self.timeout, self.answer(request)).await?
     }
 
     async fn answer(&self, request: Request) -> Result<Reply, Trouble> {
@@ -244,6 +241,14 @@ impl Client {
             (None, false) => Err(Trouble::Unreachable("its name has no address".into())),
         }
     }
+}
+
+/// Waits for work that may be several calls, so long at most. It is boxed, so that whoever
+/// waits is not as large as all of it.
+pub fn within<T>(limit: Duration, work: impl Future<Output = T>) -> impl Future<Output = Result<T, Trouble>> {
+    let work = Box::pin(work);
+    let late = |_| Trouble::Unreachable("no whole answer in time".into());
+    async move { tokio::time::timeout(limit, work).await.map_err(late) }
 }
 
 fn unreachable(what: &str, error: &dyn fmt::Display) -> Trouble {

@@ -34,7 +34,7 @@ mod tests;
 pub use access_token::AccessTokenRules;
 pub use algorithm::Algorithm;
 pub use claims::{Claims, LEEWAY};
-pub use client::{Client, ClientSettings, Identity, NotUsable, Reply, Request};
+pub use client::{Client, ClientSettings, Identity, NotUsable, Reply, Request, within};
 pub use id_token::{IdTokenRules, Issuer};
 pub use introspection::{Introspection, basic};
 pub use json::object;

@@ -129,7 +129,8 @@ fn a_person_goes_the_whole_way_through_a_provider_and_back() {
 fn no_address_of_hundreds_leaves_the_origin_as_a_browser_reads_it() {
     let Some(node) = installed() else { return };
     let upstream = Upstream::start();
-    script(&node, "leaving.mjs", &json!({"url": site(&upstream.url(), ROUTES).url()}));
+    let gateway = site(&upstream.url(), ROUTES);
+    script(&node, "leaving.mjs", &json!({"url": gateway.url()}));
 }
 
 #[test]

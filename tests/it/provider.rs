@@ -21,7 +21,7 @@ use serde_json::json;
 use std::{
     process::Command,
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 /// Every session of a provider's people is due to be looked at, as if the time had come.
@@ -256,9 +256,9 @@ fn streams_of_a_foreign_bearer_end_with_its_token() {
     let upstream = Upstream::scripted(|stream, _| any_stream(stream));
     let gateway = Gateway::start(&trusting(provider, &upstream, "api", ""));
     provider.register("streams", &gateway.url(), &json!({}));
+    let begun = Instant::now();
     let (short, long) =
         [3, 600].map(|time| provider.access_token("streams", "alice", time, Some("api"))).into();
-    let exp = exp(&short);
     let socket = |token: &str| {
         let mut connection = gateway.connect();
         connection.upgrade(&handshake("/app/ws").bearer(token));
@@ -274,21 +274,11 @@ fn streams_of_a_foreign_bearer_end_with_its_token() {
     };
     let (mut one, mut two) = (socket(&short), events(&short));
     let (mut other, _events) = (socket(&long), events(&long));
-    let begun = Instant::now();
     assert!(one.ends(), "the tunnel is closed");
-    let late = now() - exp;
-    assert!((0.0..2.0).contains(&late), "{late} s after the token's end");
+    // Whole seconds: it was good for two at least. The gateway has one more to notice.
+    let lasted = begun.elapsed();
+    assert!((Duration::from_secs(2)..Duration::from_secs(5)).contains(&lasted), "{lasted:?}");
     assert!(matches!(two.chunk(), Err(Broken::Closed(_))), "broken off, and not ended as if it were whole");
-    assert!(begun.elapsed() < Duration::from_secs(8));
     assert_eq!(other.echoes(b"still").unwrap(), b"still");
     assert_eq!(gateway.send(&bearer(&short)).status, 401);
-}
-
-fn exp(token: &str) -> f64 {
-    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-    serde_json::from_slice::<serde_json::Value>(&claims).unwrap()["exp"].as_f64().unwrap()
-}
-
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }

@@ -104,8 +104,8 @@ server.listen(0, '127.0.0.1', () => {
     const { prompt, params, session } = await provider.interactionDetails(request, response);
     if (prompt.name === 'login') {
       if (request.method === 'GET') {
-        return page(response, '<form method=post><label>Name <input name=user></label>'
-          + '<label>Secret <input name=password type=password></label><button>Sign in</button></form>');
+        return page(response, '<form method=post><label>Name <input name=user autocomplete=username></label>'
+          + '<label>Secret <input name=password type=password autocomplete=current-password></label><button>Sign in</button></form>');
       }
       const form = await read(request);
       if (form.get('user') === 'nobody') {

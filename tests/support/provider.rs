@@ -11,7 +11,7 @@ use crate::{
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
 };
@@ -47,11 +47,17 @@ impl Provider {
         {
             return None;
         }
+        // Now and then Node does not come up on a machine that is busy.
+        let started = (0..3).find_map(|_| Self::start(&node, &here));
+        Some(started.expect("the provider says where it listens"))
+    }
+
+    fn start(node: &Path, here: &Path) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let authority = Authority::new();
         authority.issue(folder.path(), "op", &["127.0.0.1"]);
         let ca = authority.write(folder.path());
-        let mut child = Command::new(node)
+        let child = Command::new(node)
             .arg(here.join("provider.mjs"))
             .arg(folder.path())
             .env("NODE_NO_WARNINGS", "1")
@@ -60,8 +66,9 @@ impl Provider {
             .stderr(Stdio::null())
             .spawn()
             .expect("node starts");
-        let guard = Guard::over(&child);
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut provider =
+            Self { issuer: String::new(), ca, _folder: folder, guard: Guard::over(&child), child };
+        let lines = BufReader::new(provider.child.stdout.take().expect("it is piped")).lines();
         let (says, heard) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
@@ -70,8 +77,9 @@ impl Provider {
                 }
             }
         });
-        let issuer = heard.recv_timeout(6 * PATIENCE).expect("the provider says where it listens");
-        Some(Self { issuer, ca, _folder: folder, guard, child })
+        // Dropped, it is ended.
+        provider.issuer = heard.recv_timeout(3 * PATIENCE).ok()?;
+        Some(provider)
     }
 
     /// It goes away.

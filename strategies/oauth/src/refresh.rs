@@ -9,7 +9,7 @@ use crate::{
     resume::Proven,
     trouble::{self, Stop},
 };
-use portcullis_openid::{Claims, Jws, Trouble};
+use portcullis_openid::{Claims, Jws, Trouble, within};
 use portcullis_plugin_api::{Answer, Authenticated, Call, Outcome, Refresh, StrategyError};
 use serde_json::Value;
 use std::time::Duration;
@@ -38,9 +38,8 @@ impl OAuth {
             self.fresh(&endpoints, &request, state.clone()).await
         };
         // Before the gateway gives up: it would not know that the provider is silent.
-        let looked = tokio::time::timeout(LONGEST, looked).await;
-        let late = || Err(Trouble::Unreachable("no whole answer in time".into()).into());
-        match looked.unwrap_or_else(|_| late()) {
+        let looked = within(LONGEST, looked).await;
+        match looked.unwrap_or_else(|late| Err(late.into())) {
             Ok(authenticated) if authenticated.subject == request.subject => {
                 Ok(Outcome::Authenticated(Box::new(authenticated)))
             }

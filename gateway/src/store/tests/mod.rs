@@ -3,6 +3,7 @@
 mod accounts;
 mod changes;
 mod families;
+mod flows;
 mod lockout;
 mod opening;
 mod sessions;
