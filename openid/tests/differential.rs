@@ -140,7 +140,6 @@ fn changes() -> Vec<(&'static str, Value)> {
         ("aud another", json!({ "aud": "other" })),
         ("aud and no azp", json!({ "aud": [CLIENT, "other"] })),
         ("aud and azp", json!({ "aud": [CLIENT, "other"], "azp": CLIENT })),
-        ("aud and no azp", true, "with `azp` from elsewhere: as above"),
         ("aud ours twice", json!({ "aud": [CLIENT, CLIENT] })),
         ("aud empty", json!({ "aud": [] })),
         ("aud missing", json!({ "aud": null })),
