@@ -6,7 +6,7 @@ use crate::{
     rule,
     section::{Field, Section},
     strategies,
-    tree::Table,
+    tree::{Table, Value},
 };
 use std::time::Duration;
 
@@ -80,6 +80,9 @@ pub(crate) fn read(
         let help = "without it a good registration is signed in at once, and any other shows";
         book.refuse_with(field.at(), message, help);
     }
+    if let Some(field) = table.field("registration") {
+        nobody_keeps(field, strategies, default, book);
+    }
     let usual = || ["username", "email", "login"].map(str::to_owned).to_vec();
     Accounts {
         registration: table
@@ -106,6 +109,28 @@ pub(crate) fn read(
             .field("default_roles")
             .and_then(|field| default_roles(field, book))
             .unwrap_or_default(),
+    }
+}
+
+/// Whoever registers brings a password, and one strategy must be the one that keeps it.
+fn nobody_keeps(
+    field: Field<'_>,
+    strategies: &[strategies::Strategy],
+    default: Option<&str>,
+    book: &mut Book<'_>,
+) {
+    // What a library can do is known when it is loaded.
+    let may_keep = |one: &&strategies::Strategy| !["oauth", "ldap"].contains(&one.kind.as_str());
+    let keepers: Vec<&str> = strategies.iter().filter(may_keep).map(|one| one.id.as_str()).collect();
+    let is_open = matches!(&field.node().value, Value::Text(word) | Value::Variable(word) if word == "open");
+    let (what, help) = match keepers.as_slice() {
+        [] => ("no strategy keeps passwords", "write [strategies.local] and kind = \"local\""),
+        [_] => return,
+        several if several.iter().any(|id| Some(*id) == default) => return,
+        _ => ("several strategies keep passwords and none of them is the default", "write [login] default"),
+    };
+    if is_open {
+        book.warn(field.at(), format!("{}: {what}, so nobody can register", field.label()), help);
     }
 }
 

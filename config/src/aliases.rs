@@ -8,6 +8,7 @@ use crate::{
     problem::{At, Book},
     routes::{Route, RoutePath},
     section::{Field, Section},
+    strategies::Strategy,
     tree::{Node, Table, Value},
 };
 use std::collections::BTreeMap;
@@ -70,7 +71,13 @@ const OPERATIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Reads all entries.
-pub(crate) fn read(root: &Table, endpoints: &Endpoints, routes: &[Route], book: &mut Book<'_>) -> Vec<Alias> {
+pub(crate) fn read(
+    root: &Table,
+    endpoints: &Endpoints,
+    routes: &[Route],
+    strategies: &[Strategy],
+    book: &mut Book<'_>,
+) -> Vec<Alias> {
     let Some(entry) = root.get("aliases") else { return Vec::new() };
     let Value::List(items) = &entry.node.value else {
         let message = format!("aliases must be an array of tables, not {}", entry.node.what());
@@ -79,17 +86,25 @@ pub(crate) fn read(root: &Table, endpoints: &Endpoints, routes: &[Route], book: 
     };
     let mut aliases: Vec<Alias> = Vec::new();
     for item in items {
-        let Some((at, alias)) = alias(item, endpoints, book) else { continue };
-        if aliases.iter().any(|other| (&other.method, &other.path) == (&alias.method, &alias.path)) {
+        let Some((at, alias)) = alias(item, endpoints, strategies, book) else { continue };
+        if aliases.iter().any(|other| other.method == alias.method && other.shape() == alias.shape()) {
             book.refuse(&at, format!("[[aliases]] has \"{} {}\" twice", alias.method, alias.path));
         }
         check_free(&at, &alias, endpoints, routes, book);
         aliases.push(alias);
     }
+    // As with routes, the order in the file means nothing: a word comes before a `:name`.
+    let names = |alias: &Alias| alias.path.split('/').map(|s| s.starts_with(':')).collect::<Vec<_>>();
+    aliases.sort_by_key(names);
     aliases
 }
 
-fn alias(item: &Node, endpoints: &Endpoints, book: &mut Book<'_>) -> Option<(At, Alias)> {
+fn alias(
+    item: &Node,
+    endpoints: &Endpoints,
+    strategies: &[Strategy],
+    book: &mut Book<'_>,
+) -> Option<(At, Alias)> {
     let table = Section::of(item, "[[aliases]]".to_owned(), "aliases", KEYS, book)?;
     let from = table.field("from");
     if from.is_none() {
@@ -107,6 +122,7 @@ fn alias(item: &Node, endpoints: &Endpoints, book: &mut Book<'_>) -> Option<(At,
     let at = from.at().clone();
     let (method, path) = pattern(&from, book)?;
     let (to_method, to_path) = operation(&to, &method, &path, endpoints, book)?;
+    login_is_known(&to, strategies, book);
     Some((at, Alias { method, path, to_method, to_path, fields, view, status }))
 }
 
@@ -169,6 +185,17 @@ fn operation(
         _ => format!("{}/{text}", endpoints.auth),
     };
     Some((to_method.to_owned(), path))
+}
+
+/// `login/ID` names a strategy that there is.
+fn login_is_known(to: &Field<'_>, strategies: &[Strategy], book: &mut Book<'_>) {
+    let Value::Text(text) = &to.node().value else { return };
+    let Some(id) = text.strip_prefix("login/").filter(|id| !id.starts_with(':')) else { return };
+    let ids: Vec<&str> = strategies.iter().map(|strategy| strategy.id.as_str()).collect();
+    if !ids.contains(&id) {
+        let message = format!("{}: there is no strategy \"{}\"", to.label(), id.escape_debug());
+        book.refuse_with(to.at(), message, nearest::help(id, &ids, &[]));
+    }
 }
 
 /// The alias's own method, or one that changes something for one that does.
@@ -258,7 +285,7 @@ fn check_free(at: &At, alias: &Alias, endpoints: &Endpoints, routes: &[Route], b
     }
     let equal = |route: &&Route| {
         let (RoutePath::Exact(path) | RoutePath::Prefix(path)) = &route.path;
-        *path == alias.path
+        meets(&alias.path, path)
     };
     if let Some(route) = routes.iter().find(equal) {
         let message =
@@ -267,7 +294,24 @@ fn check_free(at: &At, alias: &Alias, endpoints: &Endpoints, routes: &[Route], b
     }
 }
 
+/// Whether a path is one that the alias stands for.
+fn meets(alias: &str, path: &str) -> bool {
+    let (mut alias, mut path) = (alias.split('/'), path.split('/'));
+    loop {
+        match (alias.next(), path.next()) {
+            (None, None) => return true,
+            (Some(mine), Some(theirs)) if mine == theirs || mine.starts_with(':') && !theirs.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
 impl Alias {
+    /// The path, where the name behind a `:` does not matter.
+    fn shape(&self) -> Vec<&str> {
+        self.path.split('/').map(|segment| if segment.starts_with(':') { ":" } else { segment }).collect()
+    }
+
     /// The path of the operation for a request's, if this alias is for it.
     pub fn leads(&self, method: &str, path: &str) -> Option<String> {
         if self.method != method && !(method == "HEAD" && self.method == "GET") {

@@ -88,7 +88,8 @@ fn path(name: &str) -> Result<Vec<String>, (String, String)> {
         (table, length) => {
             let keys = TABLES.iter().find(|(known, _)| *known == table).map_or(&[][..], |(_, keys)| keys);
             let key = path[1].as_str();
-            let is_secret = table == "store" && key == "key" && length == 3;
+            let secrets = [("store", "key"), ("token", "secret"), ("mail", "url")];
+            let is_secret = secrets.contains(&(table, key)) && length == 3;
             unbuilt::keys(table).contains(&key) || keys.contains(&key) && (length == 2 || is_secret)
         }
     };

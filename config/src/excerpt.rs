@@ -112,18 +112,24 @@ fn bracketed(rest: &str) -> usize {
 /// name and password in a URL.
 fn without_secrets(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
-    let (mut at, mut key, mut secret) = (0, String::new(), false);
+    let (mut at, mut key, mut secret, mut url) = (0, String::new(), false, false);
     while let Some(c) = line[at..].chars().next() {
         let length = match c {
             '"' | '\'' => quoted(&line[at..], c),
+            _ if url => without_quotes(&line[at..]).unwrap_or(c.len_utf8()),
             _ => c.len_utf8(),
         };
         let piece = &line[at..at + length];
         match c {
-            '=' => secret = sounds_secret(&key),
+            '=' => {
+                secret = sounds_secret(&key);
+                url = key.to_ascii_lowercase().contains("url");
+            }
             ',' | '}' | '{' => {
-                secret &=
+                let same =
                     c != '}' && !line[at + 1..].split([',', '}']).next().is_some_and(|p| p.contains('='));
+                secret &= same;
+                url &= same;
                 key.clear();
             }
             _ => key.push_str(piece),
@@ -131,7 +137,7 @@ fn without_secrets(line: &str) -> String {
         let is_value = secret && !matches!(c, '=' | '{' | '}' | '[' | ']' | ',') && !c.is_whitespace();
         match is_value {
             true => shown.extend(piece.chars().map(|_| '*')),
-            false => shown.push_str(&without_userinfo(piece)),
+            false => shown.push_str(&without_userinfo(piece, url)),
         }
         at += length;
     }
@@ -144,13 +150,24 @@ fn sounds_secret(key: &str) -> bool {
     SECRET.iter().any(|word| lower.contains(word))
 }
 
-fn without_userinfo(piece: &str) -> String {
-    let (Some(scheme), Some(at)) = (piece.find("://"), piece.rfind('@')) else { return piece.to_owned() };
-    if scheme + 3 > at {
-        return piece.to_owned();
-    }
-    let hidden: String = piece[scheme + 3..at].chars().map(|_| '*').collect();
-    format!("{}{hidden}{}", &piece[..scheme + 3], &piece[at..])
+/// The length of an address in front of which no quote was written.
+fn without_quotes(rest: &str) -> Option<usize> {
+    let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    rest[..length].contains('@').then_some(length)
+}
+
+/// Without what stands before an `@`. Where the key says that this is an address, also
+/// without `://`: a slip of the pen there must not show the password behind it.
+fn without_userinfo(piece: &str, is_address: bool) -> String {
+    let Some(at) = piece.rfind('@') else { return piece.to_owned() };
+    let quote = usize::from(piece.starts_with(['"', '\'']));
+    let start = match piece.find("://") {
+        Some(scheme) if scheme + 3 <= at => scheme + 3,
+        _ if is_address => quote,
+        _ => return piece.to_owned(),
+    };
+    let hidden: String = piece[start..at].chars().map(|_| '*').collect();
+    format!("{}{hidden}{}", &piece[..start], &piece[at..])
 }
 
 /// Safe for a terminal, one column for each character.
@@ -207,6 +224,11 @@ mod tests {
             "bind_password = [\"hunter2\"]",
             "urls = [\"http://ann:hunter2@host\"]",
             "url = 'smtp://ann:hunter2@host'",
+            "url = \"smtp:/ann:hunter2@host\"",
+            "url = \"ann:hunter2@host:587\"",
+            "url = smtp://ann:hunter2@host # x",
+            "urls = [\"ldap:/a\", \"ann:hunter2@host\"]",
+            "x = { url = \"ann:hunter2@host\", ca = 5 }",
             "\"client secret\" = \"hunter2\"",
             "secret = \"hunter2\nx",
             "key = \"\"\"\nhunter2\n\"\"\"",

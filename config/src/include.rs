@@ -9,6 +9,8 @@ use crate::{
 };
 use std::{
     fs, io,
+    ops::Range,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -33,6 +35,18 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
+    /// Those of the files that everybody can read, and what of the text is theirs. `first` is
+    /// the one that includes the others.
+    pub(crate) fn open_files(&self, first: &Path) -> Vec<(Range<usize>, PathBuf)> {
+        let first = Some((0, first.to_owned()));
+        let starts = first.into_iter().chain(self.parts.iter().map(|part| (part.start, (&part.name).into())));
+        let starts: Vec<(usize, PathBuf)> = starts.collect();
+        let ends = starts.iter().skip(1).map(|(start, _)| *start).chain([usize::MAX]);
+        let is_open = |file: &PathBuf| fs::metadata(file).is_ok_and(|found| found.mode() & 0o004 != 0);
+        let all = starts.iter().zip(ends).filter(|((_, file), _)| is_open(file));
+        all.map(|((start, file), end)| (*start..end, file.clone())).collect()
+    }
+
     /// The folder of each included file, and where its text begins.
     pub(crate) fn folders(&self) -> Vec<(usize, PathBuf)> {
         let folder = |part: &Part| {

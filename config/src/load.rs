@@ -10,7 +10,7 @@ use crate::{
     unbuilt, upstreams,
 };
 use std::{
-    os::unix::fs::MetadataExt,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -22,11 +22,18 @@ pub(crate) struct Surroundings<'e> {
     pub(crate) included: Vec<(usize, PathBuf)>,
     /// The environment.
     pub(crate) env: &'e [(String, String)],
-    /// The file, if everybody on this machine can read it.
-    pub(crate) open_file: Option<&'e Path>,
+    /// Those of the files that everybody on this machine can read, and where their text begins
+    /// and ends.
+    pub(crate) open_files: Vec<(Range<usize>, PathBuf)>,
 }
 
 impl Surroundings<'_> {
+    /// The file in which this was written, if everybody on this machine can read it.
+    pub(crate) fn open_file_at(&self, at: &At) -> Option<&Path> {
+        let At::File(offset) = at else { return None };
+        self.open_files.iter().find(|(range, _)| range.contains(offset)).map(|(_, file)| file.as_path())
+    }
+
     /// The folder that a path belongs to which was written here.
     pub(crate) fn folder_at(&self, at: &At) -> &Path {
         let part = match at {
@@ -101,10 +108,7 @@ pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem
         }]
     })?;
     match String::from_utf8(bytes) {
-        Ok(text) => {
-            let mode = std::fs::metadata(file).map_or(0, |found| found.mode());
-            parse_file(&text, file, env, (mode & 0o004 != 0).then_some(file))
-        }
+        Ok(text) => parse_file(&text, file, env, true),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
@@ -117,14 +121,14 @@ pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem
 
 /// The same for text that is not in a file (the demo).
 pub fn parse(text: &str, file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem>> {
-    parse_file(text, file, env, None)
+    parse_file(text, file, env, false)
 }
 
 fn parse_file(
     text: &str,
     file: &Path,
     env: &[(String, String)],
-    open_file: Option<&Path>,
+    is_on_disk: bool,
 ) -> Result<Config, Vec<Problem>> {
     let name = file.display().to_string();
     let mut root = match tree::read(text) {
@@ -138,7 +142,8 @@ fn parse_file(
     check_tables(&root, &mut book);
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
     let folder = file.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let around = Surroundings { folder, included: gathered.folders(), env, open_file };
+    let open_files = if is_on_disk { gathered.open_files(&file) } else { Vec::new() };
+    let around = Surroundings { folder, included: gathered.folders(), env, open_files };
     let mut config = read(&root, file, &around, &mut book);
     config.warnings = book.close()?;
     Ok(config)
@@ -213,7 +218,7 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
     Config {
         file,
         admin: admin::read(root, &server, book),
-        aliases: aliases::read(root, &endpoints, &routes, book),
+        aliases: aliases::read(root, &endpoints, &routes, &strategies, book),
         store: store::read(root, around, book),
         session: session::read(root, book),
         token,

@@ -7,6 +7,7 @@ use crate::{
     secret::{self, Secret},
     section::{Field, Section},
     tree::{Table, Value},
+    upstream_tls::CaFile,
 };
 use std::{
     net::IpAddr,
@@ -45,7 +46,7 @@ pub struct Smtp {
     /// Who we are there.
     pub login: Option<(String, Secret)>,
     /// `tls.ca`: whom its certificate may come from, in place of the system's.
-    pub ca: Option<PathBuf>,
+    pub ca: Option<CaFile>,
 }
 
 /// When TLS begins.
@@ -86,7 +87,7 @@ fn missing<T>(table: &Section<'_>, key: &str, help: &str, book: &mut Book<'_>) -
     None
 }
 
-fn ca(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<'_>) -> Option<PathBuf> {
+fn ca(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<'_>) -> Option<CaFile> {
     let settled = field.node().settled();
     let table = Section::of(settled.as_ref().unwrap_or(field.node()), field.label(), "ca", &["ca"], book)?;
     let Some(ca) = table.field("ca") else {
@@ -98,18 +99,19 @@ fn ca(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<'_>) -> Optio
         book.refuse(ca.at(), format!("{}: {} is no file", ca.label(), path.display()));
         return None;
     }
-    Some(path)
+    Some(CaFile { file: path, place: book.place(ca.at()) })
 }
 
 fn route(
     field: Field<'_>,
-    ca: Option<PathBuf>,
+    ca: Option<CaFile>,
     around: &Surroundings<'_>,
     book: &mut Book<'_>,
 ) -> Option<MailRoute> {
     // Where nobody is named there is no secret, and nothing to warn of.
     let holds_secret = match &field.node().value {
-        Value::Text(text) | Value::Variable(text) => text.contains('@'),
+        Value::Text(text) => text.contains('@'),
+        Value::Variable(text) => text.contains(['@', '{']),
         _ => true,
     };
     let text = match holds_secret {
@@ -139,7 +141,7 @@ fn wrong<T>(field: Field<'_>, fault: &str, book: &mut Book<'_>) -> Option<T> {
 }
 
 /// `[user:password@]host[:port]`
-fn server(text: &str, tls: bool, ca: Option<PathBuf>) -> Result<Smtp, &'static str> {
+fn server(text: &str, tls: bool, ca: Option<CaFile>) -> Result<Smtp, &'static str> {
     let text = text.strip_suffix('/').unwrap_or(text);
     if text.contains(['/', '?', '#']) {
         return Err("takes no path and no parameters; write %2F, %3F and %23 inside a password");
@@ -245,7 +247,8 @@ mod tests {
         assert_eq!(read("[::1]:2525", false), Ok(plain("::1", 2525, MailSecurity::Plain)));
         assert_eq!(read("[::1]", true), Ok(plain("::1", 465, MailSecurity::Tls)));
         // A private authority is named because TLS is meant, also on this machine.
-        let with_ca = server("127.0.0.1:2525", false, Some("/ca".into())).unwrap();
+        let ca = CaFile { file: "/ca".into(), place: String::new() };
+        let with_ca = server("127.0.0.1:2525", false, Some(ca)).unwrap();
         assert_eq!(with_ca.security, MailSecurity::StartTls);
         let named = read("ann%40x.io:p%2Fw%3A%40@mail.x.io:2587", false).unwrap();
         assert_eq!(named.login, Some(("ann@x.io".into(), Secret::new("p/w:@".into()))));

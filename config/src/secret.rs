@@ -5,7 +5,7 @@ use crate::{
     load::Surroundings,
     problem::{At, Book},
     section::{Field, Section},
-    tree::Value,
+    tree::{Node, Value},
 };
 use std::{os::unix::fs::MetadataExt, path::Path};
 
@@ -36,9 +36,12 @@ const MOST_BYTES: u64 = 64 * 1024;
 
 /// Reads the secret that a field names. None, and a problem: there is none.
 pub(crate) fn read(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<'_>) -> Option<Secret> {
-    if !matches!(field.node().value, Value::Table(_)) {
+    // `PORTCULLIS_…='{ file = "…" }'` names a place; nobody means that text for a secret.
+    let settled = field.node().settled().filter(is_elsewhere);
+    let node = settled.as_ref().unwrap_or(field.node());
+    if !matches!(node.value, Value::Table(_)) {
         let text = field.text(book)?;
-        if let (Some(file), At::File(_)) = (around.open_file, field.at()) {
+        if let Some(file) = around.open_file_at(field.at()) {
             let message =
                 format!("{} stands in a file that everybody on this machine can read", field.label());
             book.warn(
@@ -50,7 +53,7 @@ pub(crate) fn read(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<
         return Some(Secret(text));
     }
     let before = book.count();
-    let table = Section::of(field.node(), field.label(), "secret", &["file", "env"], book)?;
+    let table = Section::of(node, field.label(), "secret", &["file", "env"], book)?;
     let text = match (table.field("file"), table.field("env")) {
         (Some(file), None) => {
             let path = around.folder_at(file.at()).join(file.text(book)?);
@@ -78,6 +81,12 @@ pub(crate) fn read(field: Field<'_>, around: &Surroundings<'_>, book: &mut Book<
         return None;
     }
     Some(Secret(text))
+}
+
+/// `{ file = "…" }` or `{ env = "…" }`.
+pub(crate) fn is_elsewhere(node: &Node) -> bool {
+    let Value::Table(table) = &node.value else { return false };
+    matches!(table.entries.as_slice(), [one] if one.key == "file" || one.key == "env")
 }
 
 /// The text of a file that only its owner can have written, without one trailing newline.

@@ -30,6 +30,9 @@ pub enum SameSite {
     Strict,
 }
 
+/// The longest that a browser keeps a cookie (RFC 6265bis §5.5).
+pub(crate) const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 86_400);
+
 /// The keys of the table.
 pub(crate) const KEYS: &[&str] = &["cookie", "idle", "lifetime", "same_site"];
 
@@ -37,19 +40,27 @@ pub(crate) const KEYS: &[&str] = &["cookie", "idle", "lifetime", "same_site"];
 pub(crate) fn read(root: &Table, book: &mut Book<'_>) -> Session {
     let table = Section::open(root, "session", KEYS, book);
     let words = [("lax", SameSite::Lax), ("strict", SameSite::Strict)];
+    let time = |key, default, book: &mut Book<'_>| {
+        let given = table.field(key).and_then(|field| field.duration(ANY, book));
+        given.unwrap_or(Duration::from_secs(default))
+    };
+    let (idle, lifetime) = (time("idle", 3_600, book), time("lifetime", 12 * 3_600, book));
+    if let Some(field) = table.field("lifetime").filter(|_| lifetime > LONGEST_COOKIE) {
+        let message = format!("{} is longer than browsers keep a cookie", field.label());
+        book.refuse_with(field.at(), message, "write at most \"400d\"");
+    }
+    if let Some(field) = table.field("idle").filter(|_| idle > lifetime) {
+        let message =
+            format!("{} is longer than [session] lifetime, which ends a session first", field.label());
+        book.warn(field.at(), message, "shorten it, or write a longer lifetime");
+    }
     Session {
         cookie: table
             .field("cookie")
             .and_then(|field| cookie(field, book))
             .unwrap_or_else(|| "portcullis".to_owned()),
-        idle: table
-            .field("idle")
-            .and_then(|field| field.duration(ANY, book))
-            .unwrap_or(Duration::from_secs(3_600)),
-        lifetime: table
-            .field("lifetime")
-            .and_then(|field| field.duration(ANY, book))
-            .unwrap_or(Duration::from_secs(12 * 3_600)),
+        idle,
+        lifetime,
         same_site: table
             .field("same_site")
             .and_then(|field| field.one_of(&words, book))

@@ -5,7 +5,7 @@
 use crate::{
     load::Surroundings,
     problem::{At, Book},
-    secret,
+    secret::{self, is_elsewhere},
     section::Section,
     tree::{self, Entry, Node, Table, Value},
 };
@@ -29,8 +29,12 @@ pub(crate) fn read(
     book: &mut Book<'_>,
 ) -> Json {
     found.insert(path.to_vec(), entry.node.at.clone());
-    let settled = entry.node.settled();
-    let node = settled.as_ref().unwrap_or(&entry.node);
+    let is_text = SECRETS.contains(&entry.key.as_str()) || entry.key == "client_id";
+    let node = &match entry.node.settled() {
+        // A password of digits is no number, and its quotes are its own.
+        Some(settled) if !is_text || is_elsewhere(&settled) => settled,
+        _ => entry.node.as_text(),
+    };
     if is_elsewhere(node) || (SECRETS.contains(&entry.key.as_str()) && matches!(node.value, Value::Text(_))) {
         let table = Table { entries: vec![Entry { node: node.clone(), ..entry.clone() }] };
         let owner = Node { at: node.at.clone(), value: Value::Table(table) };
@@ -54,12 +58,6 @@ pub(crate) fn read(
         }
         _ => tree::json(node, path, found),
     }
-}
-
-/// `{ file = "…" }` or `{ env = "…" }`.
-fn is_elsewhere(node: &Node) -> bool {
-    let Value::Table(table) = &node.value else { return false };
-    matches!(table.entries.as_slice(), [one] if one.key == "file" || one.key == "env")
 }
 
 /// `path` begins with the id of the strategy.

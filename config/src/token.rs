@@ -8,6 +8,7 @@ use crate::{
     secret::Secret,
     section::{ANY, Field, Section},
     server::PublicUrl,
+    session::LONGEST_COOKIE,
     tree::Table,
     trusted::{self, Trusted},
 };
@@ -57,9 +58,6 @@ pub(crate) const KEYS: &[&str] = &[
     "schemes",
     "trusted",
 ];
-
-/// The longest that a browser keeps a cookie (RFC 6265bis §5.5).
-const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 86_400);
 
 /// `exp` is in whole seconds.
 pub(crate) const A_SECOND: Duration = Duration::from_secs(1);
@@ -133,6 +131,11 @@ fn refresh(table: &Section<'_>, book: &mut Book<'_>) -> Refresh {
     if let Some(field) = table.field("refresh_lifetime").filter(|_| refresh_lifetime > LONGEST_COOKIE) {
         let message = format!("{} is longer than browsers keep a cookie", field.label());
         book.refuse_with(field.at(), message, "write at most \"400d\"");
+    }
+    if let Some(field) = table.field("refresh_idle").filter(|_| refresh_idle > refresh_lifetime) {
+        let message =
+            format!("{} is longer than [token] refresh_lifetime, which ends it first", field.label());
+        book.warn(field.at(), message, "shorten it, or write a longer refresh_lifetime");
     }
     // A value that was replaced so long ago is no race of two requests any more: given
     // again, it is most likely stolen, and that must show.

@@ -70,6 +70,14 @@ impl Node {
         }
     }
 
+    /// The same, with a variable's text as a string, whatever it reads as.
+    pub(crate) fn as_text(&self) -> Node {
+        match &self.value {
+            Value::Variable(text) => Node { at: self.at.clone(), value: Value::Text(text.clone()) },
+            _ => self.clone(),
+        }
+    }
+
     /// The value as TOML has it: a variable's text is read, a value of the file is as it is.
     /// None: the text is no TOML value.
     pub(crate) fn settled(&self) -> Option<Node> {

@@ -205,3 +205,40 @@ tls = { ca = "ca.pem", certificate = "/etc/c.pem", server_name = "ca" }
         (&"/etc/c.pem".into(), &"ca".into())
     );
 }
+
+#[test]
+fn what_is_accepted_and_can_have_no_effect_is_said() {
+    let said = |text: &str| {
+        let warnings = config(text).warnings;
+        warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>().join("\n")
+    };
+    let open = "[accounts]\nregistration = \"open\"\n";
+    let two = "[strategies.a]\nkind = \"local\"\n[strategies.b]\nkind = \"local\"\n";
+    for (text, part) in [
+        (format!("[strategies.corp]\nkind = \"ldap\"\n{open}"), "no strategy keeps passwords"),
+        (format!("{two}{open}"), "none of them is the default"),
+        ("[session]\nidle = \"2h\"\nlifetime = \"1h\"\n".into(), "[session] idle is longer than"),
+        ("[token]\nrefresh_idle = \"31d\"\n".into(), "[token] refresh_idle is longer than"),
+    ] {
+        assert!(said(&text).contains(part), "{text}: {}", said(&text));
+    }
+    for text in [
+        format!("[strategies.local]\nkind = \"local\"\n{open}"),
+        format!("{two}[login]\ndefault = \"b\"\n{open}"),
+        "[session]\nlifetime = \"10m\"\n".into(),
+    ] {
+        assert!(
+            !said(&text).contains("nobody can register") && !said(&text).contains("longer than"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn of_aliases_a_word_comes_before_a_name_that_stands_for_any() {
+    let text = "[[aliases]]\nfrom = \"GET /user/:x\"\nto = \"strategies\"\n\
+                [[aliases]]\nfrom = \"GET /user/me\"\nto = \"current\"\n";
+    let config = config(text);
+    let lead = config.aliases.iter().find_map(|alias| alias.leads("GET", "/user/me"));
+    assert_eq!(lead.as_deref(), Some("/auth/current"));
+}

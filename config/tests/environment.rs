@@ -189,6 +189,40 @@ fn a_variable_replaces_a_secret_of_the_file_whole() {
 }
 
 #[test]
+fn a_secret_by_variable_is_the_text_itself_unless_it_names_another_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("elsewhere");
+    std::fs::write(&path, "0123456789abcdef0123456789abcdef").unwrap();
+    let table = format!("{{ file = {:?} }}", path.display().to_string());
+    let corp = "[strategies.corp]\nkind = \"ldap\"\nbind_password = \"x\"\n";
+    for (text, meant) in [
+        ("12345678", "12345678"),
+        ("1_000", "1_000"),
+        ("true", "true"),
+        ("\"quoted\"", "\"quoted\""),
+        ("'x'", "'x'"),
+        ("[1]", "[1]"),
+        ("{ a = 1 }", "{ a = 1 }"),
+        (&table, "0123456789abcdef0123456789abcdef"),
+    ] {
+        let config = with(corp, &[("PORTCULLIS_STRATEGIES__CORP__BIND_PASSWORD", text)]).unwrap();
+        assert_eq!(config.strategies[0].settings["bind_password"], meant, "{text}");
+    }
+    let key = with("", &[("PORTCULLIS_STORE__KEY", &table)]).unwrap();
+    assert_eq!(revealed(&key), "0123456789abcdef0123456789abcdef");
+    let token = "[token]\nalgorithm = \"HS256\"\n";
+    let path = path.display().to_string();
+    for (name, text) in [("PORTCULLIS_TOKEN__SECRET", &table), ("PORTCULLIS_TOKEN__SECRET__FILE", &path)] {
+        let config = with(token, &[(name, text)]).unwrap();
+        assert_eq!(config.token.secret.unwrap().reveal(), "0123456789abcdef0123456789abcdef", "{name}");
+    }
+    std::fs::write(&path, "smtps://ann:pw@mail.example\n").unwrap();
+    let mail = "[mail]\nfrom = \"a@x.io\"\n";
+    assert!(with(mail, &[("PORTCULLIS_MAIL__URL__FILE", &path)]).unwrap().mail.is_some());
+    assert!(with(mail, &[("PORTCULLIS_MAIL__URL", &table)]).unwrap().mail.is_some());
+}
+
+#[test]
 fn what_a_strategy_finds_wrong_is_mapped_to_its_place() {
     let text = "[strategies.local]\nkind = \"local\"\nmin_length = 3\nrequire = [\"lower\", \"uper\"]\n\
                 groups = { a = { b = 1 } }\n";

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // tests: a panic is the report
 
 use portcullis_config::{Config, Problem, load};
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 use tempfile::TempDir;
 
 const FIRST: &str = "include = [\"conf.d/*.toml\"]\n[strategies.local]\nkind = \"local\"\n[upstreams.api]\n\
@@ -90,4 +90,22 @@ fn a_path_belongs_to_the_folder_of_the_file_that_names_it() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let config = load(&folder.path().join("p.toml"), &[]).unwrap();
     assert!(format!("{:?}", config.store.key).starts_with("Given"), "{:?}", config.store.key);
+}
+
+#[test]
+fn a_secret_in_a_file_that_everybody_can_read_is_a_warning_about_that_file() {
+    let mail = ("mail.toml", "[mail]\nurl = \"smtps://ann:pw@mail.test\"\nfrom = \"a@x.io\"\n");
+    let (folder, config) = read(FIRST, &[mail]);
+    drop(config);
+    let (first, included) = (folder.path().join("p.toml"), folder.path().join("conf.d/mail.toml"));
+    for (first_mode, mode, warned) in [(0o644, 0o600, false), (0o600, 0o644, true)] {
+        fs::set_permissions(&first, fs::Permissions::from_mode(first_mode)).unwrap();
+        fs::set_permissions(&included, fs::Permissions::from_mode(mode)).unwrap();
+        let warnings = load(&first, &[]).unwrap().warnings;
+        let found = warnings.iter().find(|w| w.message.contains("everybody on this machine can read"));
+        assert_eq!(found.is_some(), warned, "{warnings:?}");
+        if let Some(found) = found {
+            assert!(found.help.as_deref().unwrap().contains("conf.d/mail.toml"), "{found:?}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use portcullis_tests::{
     Gateway, Request,
     certificates::Authority,
-    program::root,
+    program::{root, run},
     services::package,
     site::{PASSWORD, config},
     until,
@@ -111,6 +111,17 @@ fn gateway(mail: &str, email: &str) -> Gateway {
 
 fn recover(gateway: &Gateway, email: &str) {
     gateway.send(&Request::post("/auth/recovery").json(&json!({ "email": email }))).expect(200, "");
+}
+
+#[test]
+fn an_authority_that_is_no_certificate_fails_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ca.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        .unwrap();
+    let mail = "[mail]\nurl = \"smtps://mail.test\"\nfrom = \"us@x.test\"\ntls = { ca = \"ca.pem\" }\n";
+    fs::write(folder.path().join("portcullis.toml"), config("http://127.0.0.1:1", "", mail)).unwrap();
+    let checked = run(folder.path(), &["check"], "").with_code(1);
+    assert!(checked.stderr.contains("ca.pem: one of its certificates is malformed"), "{checked:?}");
 }
 
 #[test]

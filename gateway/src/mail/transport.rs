@@ -104,6 +104,12 @@ impl Transport {
     }
 }
 
+/// Whether a mail can be addressed so: an account whose address it is could never be proved
+/// otherwise.
+pub(crate) fn can_be_written_to(address: &str) -> bool {
+    address.parse::<Address>().is_ok()
+}
+
 /// Files are read off the runtime.
 async fn blocking<A: Send + 'static, T: Send + 'static>(
     input: A,
@@ -119,7 +125,7 @@ fn client(smtp: &Smtp) -> Result<AsyncSmtpTransport<Tokio1Executor>, Failed> {
     let parameters = || {
         let mut builder = TlsParameters::builder(smtp.host.clone());
         if let Some(ca) = &smtp.ca {
-            let pem = fs::read(ca).map_err(|error| now("[mail] tls ca cannot be read", &error))?;
+            let pem = fs::read(&ca.file).map_err(|error| now("[mail] tls ca cannot be read", &error))?;
             let certificate = Certificate::from_pem(&pem).map_err(|error| now("[mail] tls ca", &error))?;
             builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
         }

@@ -125,7 +125,7 @@ fn problem(file: &Path, message: String) -> Problem {
 }
 
 /// A verifier that believes the authorities of this file and no others.
-fn only(ca: &CaFile) -> Result<Arc<dyn ServerCertVerifier>, Problem> {
+pub(super) fn only(ca: &CaFile) -> Result<Arc<dyn ServerCertVerifier>, Problem> {
     let wrong = |what: &str, help: Option<&str>| Problem {
         place: ca.place.clone(),
         message: format!("{}: {what}", ca.file.display()),

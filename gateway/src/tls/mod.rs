@@ -14,7 +14,7 @@ pub use server::ServerTls;
 
 use crate::clock::Clock;
 use client::ClientMaker;
-use portcullis_config::{Config, Problem};
+use portcullis_config::{Config, MailRoute, Problem, Smtp};
 use rustls::crypto::CryptoProvider;
 use std::{collections::HashMap, sync::Arc};
 
@@ -48,6 +48,11 @@ impl Tls {
                 // Two upstreams with one bad file: said once for each place.
                 Err(problem) => problems.push(problem),
             }
+        }
+        // The sender reads it at each start; whether it can is said here.
+        if let Some(MailRoute::Smtp(Smtp { ca: Some(ca), .. })) = config.mail.as_ref().map(|mail| &mail.route)
+        {
+            problems.extend(client::only(ca).err());
         }
         if problems.is_empty() { Ok(tls) } else { Err(problems) }
     }
