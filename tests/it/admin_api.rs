@@ -4,6 +4,7 @@ use portcullis_tests::{
     Gateway, Request, Response,
     login::{Login, login, try_login},
     site::{PASSWORD, ROUTES, config},
+    until,
 };
 use serde_json::{Value, json};
 
@@ -147,6 +148,73 @@ fn an_account_that_is_made_disabled_signs_in_once_it_is_switched_on() {
         .change(&format!("{USERS}/{}", made["uuid"].as_str().unwrap()), json!({ "active": true }))
         .expect(200, "");
     assert!(house.signs_in("later", password));
+}
+
+#[test]
+fn a_new_account_has_the_form_of_the_strategy_that_keeps_its_password_or_there_is_none() {
+    let more = |second: &str| format!("{ROUTES}\n[strategies.ext]\nkind = \"{second}\"\n");
+    let staff = |second: &str| {
+        config("http://127.0.0.1:9", "", &more(second)).replace("[strategies.local]", "[strategies.staff]")
+    };
+    let gateway = Gateway::start(&staff("local"));
+    gateway.add_user("root", PASSWORD, &["--role", "admin", "--strategy", "staff"]);
+    let body = json!({ "username": "root", "password": PASSWORD });
+    let root = gateway.send(&Request::post("/login/staff").json(&body)).expect(200, "").json();
+    let make =
+        |body: Value| gateway.send(&Request::post(USERS).bearer(root["token"].as_str().unwrap()).json(&body));
+    for body in [json!({ "name": "ann" }), json!({ "name": "ann", "password": PASSWORD })] {
+        make(body).expect(400, "malformed");
+    }
+    let credentials = json!([{ "strategy": "ext", "password": PASSWORD }]);
+    let made = make(json!({ "name": "ann", "credentials": credentials })).expect(201, "").json();
+    assert_eq!(made["name"], "ann@ext");
+}
+
+#[test]
+fn who_did_what_to_whom_is_in_the_audit_trail_and_who_was_refused() {
+    let house = House::new("");
+    house.gateway.add_user("eve", PASSWORD, &["--strategy", "local"]);
+    let eve = login(&house.gateway, "eve", PASSWORD);
+    let made = house.make(json!({ "name": "ann" })).expect(201, "").json();
+    let uuid = made["uuid"].as_str().unwrap();
+    let path = format!("{USERS}/{uuid}");
+    house.change(&path, json!({ "roles": ["admin"] })).expect(200, "");
+    house.gateway.send(&Request::new("DELETE", &path).bearer(&eve.token)).expect(403, "forbidden");
+    for (event, reason, account) in [
+        ("admin", "account_made", "root"),
+        ("admin", "account_changed", "root"),
+        ("admin_refused", "account_deleted", "eve"),
+    ] {
+        until(reason, || {
+            let said = house.gateway.output();
+            let has = |line: &str| {
+                [event, reason, account, uuid].iter().all(|part| line.contains(&format!("\"{part}\"")))
+            };
+            said.lines().any(has).then_some(())
+        });
+    }
+}
+
+#[test]
+fn what_nobody_would_read_is_refused() {
+    let house = House::new("");
+    for body in [
+        json!({ "username": "ann", "email": "ann@x.io" }),
+        json!({ "data": { "type": "users", "attributes": { "username": "ann", "display_name": "Ann" } } }),
+        json!({ "name": "ann", "credentials": [{ "strategy": "local", "password": PASSWORD, "subject": "x" }] }),
+        json!({ "name": "ann", "credentials": [
+            { "strategy": "local", "password": PASSWORD }, { "strategy": "local", "password": PASSWORD },
+        ] }),
+        json!({ "name": "ann", "password": PASSWORD, "credentials": [{ "strategy": "local", "password": PASSWORD }] }),
+        json!({ "name": "carl\n" }),
+    ] {
+        house.make(body.clone()).expect(400, "malformed");
+    }
+    assert_eq!(
+        house.get(&format!("{USERS}?page[size]=99999999999999999999999"))["data"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(house.get(&format!("{USERS}?page[number]=99999999999999999999999"))["data"], json!([]));
 }
 
 #[test]

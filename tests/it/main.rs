@@ -29,6 +29,7 @@ mod http2;
 mod http2_floods;
 mod http2_rules;
 mod identity_headers;
+mod impostors;
 mod isolation;
 mod json;
 mod keys;

@@ -1,8 +1,9 @@
 //! What an operator types beside accounts (contract section 2): sessions listed and ended,
 //! the schema, completions, the manual page, the frame around a problem.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use portcullis_tests::{
-    Request, Site,
+    Request, Site, Upstream,
     login::login,
     program::{Ended, command, finish, run},
     site::{PASSWORD, ROUTES, config},
@@ -50,6 +51,23 @@ fn sessions_are_listed_by_account_and_end_by_name_within_a_second() {
     assert_eq!(status(&site.alice.cookie), 200);
     gateway.verb(&["session", "revoke"], "").with_code(2);
     gateway.verb(&["session", "revoke", "--account", "nobody"], "").with_code(1);
+}
+
+#[test]
+fn a_session_that_can_be_refreshed_is_listed_as_long_as_it_can() {
+    let more = format!("{ROUTES}\n[session]\nidle = \"1s\"\n");
+    let site = Site::before(Upstream::start(), "", &more);
+    // A login by a page cannot be refreshed, and is over after a second without use.
+    let form = format!("username=alice&password={}", PASSWORD.replace(' ', "+"));
+    site.send(&Request::post("/login/local").navigation().form(&form)).expect(303, "");
+    let list = || json(&site.gateway.verb(&["session", "list", "--json"], "").with_code(0));
+    let left = until("the end of the page's session", || {
+        let all = list();
+        (all.as_array().unwrap().len() < 2).then_some(all)
+    });
+    let payload = site.alice.token.split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    assert_eq!(left[0]["sid"], claims["sid"], "{left}");
 }
 
 #[test]

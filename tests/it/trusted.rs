@@ -70,7 +70,7 @@ fn a_foreign_bearer_reaches_upstreams_under_a_name_of_its_issuer_and_nothing_of_
         403,
         "no foreign issuer makes an administrator"
     );
-    for path in ["/auth/current", "/auth/me", "/auth/sessions"] {
+    for path in ["/auth/current", "/auth/me", "/auth/sessions", "/auth/admin/users"] {
         assert_eq!(gateway.send(&bearer(path, &token)).status, 403, "{path}");
     }
     // Not its token any more.

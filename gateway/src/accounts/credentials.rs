@@ -48,7 +48,10 @@ async fn remove(ask: &Ask<'_>, session: &LiveSession, strategy: &str) -> Result<
         return Err(Code::FreshLoginRequired.into());
     }
     let (control, account) = (ask.control, session.account());
-    let removal = control.store.remove_credentials(account.uuid, strategy, control.clock.now()).await;
+    let removal = control
+        .store
+        .remove_credentials(account.uuid, strategy, control.registry.ids(), control.clock.now())
+        .await;
     let removal = removal.map_err(|e| store_failed(&e))?;
     ask.control
         .metrics

@@ -84,11 +84,14 @@ pub(super) fn display_name(body: &Body, field: &str) -> Result<Option<Option<Str
 /// Counts what may lead to a mail or an account.
 pub(super) fn admit_client(ask: &Ask<'_>) -> Result<(), Problem> {
     let admitted = ask.control.outbox.admit_client(ask.request.client, ask.control.clock.now());
-    admitted.map_err(|seconds| {
-        let mut problem = Problem::from(Code::TooManyRequests);
-        problem.retry_after = Some(seconds);
-        problem
-    })
+    admitted.map_err(too_many)
+}
+
+/// There is room again in so many seconds.
+pub(super) fn too_many(seconds: u32) -> Problem {
+    let mut problem = Problem::from(Code::TooManyRequests);
+    problem.retry_after = Some(seconds);
+    problem
 }
 
 /// A page for a browser that changes pages; for others the path has no GET.

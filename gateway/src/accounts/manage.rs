@@ -102,6 +102,16 @@ pub(crate) enum Wanted {
     Vouched(String, String, String),
 }
 
+impl Wanted {
+    /// What two of one account may not share: strategy, realm and subject.
+    pub(crate) fn name(&self) -> (&str, &str, &str) {
+        match self {
+            Self::Kept(strategy, _) => (strategy.id(), "", ""),
+            Self::Vouched(strategy, realm, subject) => (strategy, realm, subject),
+        }
+    }
+}
+
 impl Checked {
     /// What its passwords may not contain.
     pub(crate) fn about(&self) -> Vec<String> {
@@ -123,6 +133,8 @@ pub(crate) async fn check(house: House<'_>, strategy: &str, new: New) -> Result<
     let account = NewAccount {
         uuid: house.random.uuid(),
         name: name.into_string(),
+        // An operator says who is who.
+        name_proved: true,
         email_verified: email.is_some(),
         email,
         display_name: new.display_name,
@@ -210,10 +222,7 @@ pub(crate) fn keeper(house: House<'_>, named: Option<&str>) -> Result<Instance, 
         return match registry.get(id) {
             Some(one) if one.operations().credentials => Ok(one),
             Some(_) => Err(Refused::Strategy(format!("the strategy `{id}` keeps no passwords"))),
-            None => Err(Refused::Strategy(format!(
-                "there is no strategy `{}`; `portcullis strategy list` shows all",
-                id.escape_debug()
-            ))),
+            None => Err(Refused::Strategy(format!("there is no strategy `{}`", id.escape_debug()))),
         };
     }
     match keepers.as_slice() {
@@ -221,7 +230,7 @@ pub(crate) fn keeper(house: House<'_>, named: Option<&str>) -> Result<Instance, 
         [one] => Ok((*one).clone()),
         several => match several.iter().find(|one| default == Some(one.id())) {
             Some(one) => Ok((*one).clone()),
-            None => refused("more than one strategy keeps passwords; say which with --strategy"),
+            None => refused("more than one strategy keeps passwords, and none is the default: say which"),
         },
     }
 }

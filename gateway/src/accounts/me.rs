@@ -3,7 +3,7 @@
 use super::{
     input::{self, store_failed},
     keeper,
-    name::new_address,
+    name::Names,
     post, proof, sessions, view,
 };
 use crate::{
@@ -47,6 +47,9 @@ pub(crate) async fn show(ask: &Ask<'_>) -> Result<Reply, Problem> {
         // Its buttons may lead to a provider's logout.
         return Ok(leading_out(ask, reply::page(&ask.control.pages, 200, html)));
     }
+    if ask.takes_json_api() {
+        return Ok(reply::json_api(&view::resource(&session.account(), None)));
+    }
     Ok(reply::json(&told(ask, &session.account()).await?))
 }
 
@@ -79,7 +82,8 @@ async fn change(ask: &Ask<'_>, session: &LiveSession, body: &Body) -> Result<Rep
     let wanted =
         ProfileChange { display_name: input::display_name(body, shown)?, metadata: input::metadata(body)? };
     let account = session.account();
-    let address = body.text("email")?.map(new_address).transpose();
+    let names = Names::new(&ask.control.config);
+    let address = body.text("email")?.map(|text| names.address(text)).transpose();
     let address = address.map_err(|why| malformed(format!("email: {why}")))?;
     if wanted.display_name.is_none() && wanted.metadata.is_none() && address.is_none() {
         return Err(malformed(format!("{shown}, metadata, email: nothing to change")));
@@ -139,15 +143,14 @@ async fn change_address(
     if taken && ask.control.config.accounts.reveal_taken {
         return Err(Code::EmailTaken.into());
     }
-    let told = post::news(ask, account.email.as_deref(), Letter::Changing { address: address.to_owned() });
+    // A link that is not mailed must not take the place of one that was.
+    ask.control.outbox.room_for(address, ask.control.clock.now()).map_err(input::too_many)?;
+    let told = post::warning(ask, account.email.as_deref(), Letter::Changing { address: address.to_owned() });
     if taken {
         // Whoever has it is told; whoever asked learns nothing.
-        post::keep(ask, None, vec![post::news(ask, Some(address), Letter::Taken), told]).await?;
+        post::keep(ask, None, vec![post::taken(ask, address), told]).await?;
     } else {
-        let (token, mut draft) = post::verification(ask, account.uuid, address);
-        if !ask.control.outbox.admit_recipient(address, ask.control.clock.now()) {
-            draft.to = None;
-        }
+        let (token, draft) = post::verification(ask, account.uuid, address);
         post::keep(ask, Some(token), vec![draft, told]).await?;
     }
     ask.audit(Audit {

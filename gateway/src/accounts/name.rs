@@ -37,8 +37,12 @@ pub enum NameRefused {
     Character(char),
     /// It ends in `@` and the id of a strategy.
     Reserved,
+    /// It is written as a uuid, which somebody else may be told as.
+    Uuid,
     /// No e-mail address.
     Address,
+    /// An address that ends as the names of a strategy do.
+    ReservedAddress,
 }
 
 impl std::fmt::Display for NameRefused {
@@ -51,6 +55,8 @@ impl std::fmt::Display for NameRefused {
             Self::Reserved => {
                 f.write_str("a name may not end in @ and the id of a strategy; leave the ending out")
             }
+            Self::Uuid => f.write_str("a name may not be a uuid"),
+            Self::ReservedAddress => f.write_str("an address may not end in @ and the id of a strategy"),
             Self::Address => f.write_str("this is not an e-mail address"),
         }
     }
@@ -81,8 +87,19 @@ fn fold_once(text: &str) -> String {
     folded.trim().to_owned()
 }
 
-/// A bare name: 1 to 64 of `a-z 0-9 . _ - + @`.
+/// A bare name: 1 to 64 of `a-z 0-9 . _ - + @`. No uuid: an account whose name is an
+/// address that nobody has proved is told to others as its uuid, and would be told as the
+/// account of that name.
 pub fn new_name(text: &str) -> Result<Name, NameRefused> {
+    let name = spelled(text)?;
+    if name.0.len() == uuid::fmt::Hyphenated::LENGTH && uuid::Uuid::try_parse(&name.0).is_ok() {
+        return Err(NameRefused::Uuid);
+    }
+    Ok(name)
+}
+
+/// Of the alphabet, and not too long.
+fn spelled(text: &str) -> Result<Name, NameRefused> {
     let name = fold(text);
     if let Some(odd) = name.chars().find(|c| !is_of_alphabet(*c)) {
         return Err(NameRefused::Character(odd));
@@ -97,12 +114,21 @@ fn is_of_alphabet(c: char) -> bool {
     matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-' | '+' | '@')
 }
 
-/// An e-mail address, folded: something, one `@`, a host name. Whether it exists only a
-/// mail can tell.
+/// An e-mail address in small letters: words with dots between them (RFC 5322 §3.2.3,
+/// RFC 6531), one `@`, a host name. Whether it exists only a mail can tell.
+///
+/// One that folds into other letters is refused, not folded: `meße.example` and
+/// `messe.example` are two domains of two owners (RFC 5892).
 pub fn new_address(text: &str) -> Result<String, NameRefused> {
     let address = fold(text);
+    let small: String = text.trim().nfc().collect::<String>().to_lowercase().nfc().collect();
+    if small != address {
+        return Err(NameRefused::Address);
+    }
     let (local, host) = address.rsplit_once('@').ok_or(NameRefused::Address)?;
-    let odd = |c: char| c.is_control() || c.is_whitespace() || "@,;:<>()[]\\\"".contains(c);
+    // No quotes, no controls, and nothing that cannot be seen.
+    let of_word = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    let word = |word: &str| !word.is_empty() && word.chars().all(of_word);
     let label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
@@ -110,10 +136,10 @@ pub fn new_address(text: &str) -> Result<String, NameRefused> {
             && label.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
     let fits = address.len() <= MAX_ADDRESS
-        && !local.is_empty()
         && local.len() <= 64
-        && !local.chars().any(odd)
-        && host.split('.').all(label);
+        && local.split('.').all(word)
+        && host.split('.').all(label)
+        && crate::mail::can_be_written_to(&address);
     if fits { Ok(address) } else { Err(NameRefused::Address) }
 }
 
@@ -148,13 +174,37 @@ impl Names {
         let own_ending = format!("@{strategy}");
         let is_bare = self.bare.as_deref() == Some(strategy);
         let stem = if is_bare { &folded } else { folded.strip_suffix(&own_ending).unwrap_or(&folded) };
-        if self.ids.iter().any(|id| stem.strip_suffix(id.as_str()).is_some_and(|s| s.ends_with('@'))) {
+        // Folding trims a line end; whoever sent one meant something else.
+        if let Some(odd) = text.chars().find(|c| c.is_control()) {
+            return Err(NameRefused::Character(odd));
+        }
+        if self.is_reserved(stem) {
             return Err(NameRefused::Reserved);
         }
         if is_bare && address.is_some_and(|address| fold(address) == folded) {
             return new_address(text).map(Name);
         }
-        if is_bare { new_name(stem) } else { new_name(&format!("{}{own_ending}", new_name(stem)?.as_str())) }
+        if is_bare { new_name(stem) } else { new_name(&format!("{}{own_ending}", spelled(stem)?.as_str())) }
+    }
+
+    /// An address that somebody gives themselves: it opens logins as a name does, so the
+    /// form of a strategy's names is not for it.
+    pub fn address(&self, text: &str) -> Result<String, NameRefused> {
+        let address = new_address(text)?;
+        if self.is_reserved(&address) { Err(NameRefused::ReservedAddress) } else { Ok(address) }
+    }
+
+    fn is_reserved(&self, text: &str) -> bool {
+        self.ids.iter().any(|id| text.strip_suffix(id.as_str()).is_some_and(|stem| stem.ends_with('@')))
+    }
+
+    /// Whether a name that `strategy` gave has an `@` of its own: then it may pass for an
+    /// address.
+    pub fn has_at(&self, strategy: &str, name: &Name) -> bool {
+        let ending = format!("@{strategy}");
+        let is_bare = self.bare.as_deref() == Some(strategy);
+        let stem = if is_bare { &name.0 } else { name.0.strip_suffix(&ending).unwrap_or(&name.0) };
+        stem.contains('@')
     }
 
     /// What somebody may mean who types `text` at the form of `strategy`, the likelier
@@ -209,6 +259,57 @@ mod tests {
     }
 
     #[test]
+    fn an_address_to_which_no_mail_can_be_written_is_none() {
+        for bad in [
+            "a..b@x.io",
+            ".a@x.io",
+            "a.@x.io",
+            "zw\u{200b}x@x.io",
+            "a\u{202e}b@x.io",
+            "a\u{feff}@x.io",
+            &format!("a@{}.io", "b".repeat(64)),
+            &format!("a@{}io", "b.".repeat(127)),
+        ] {
+            assert_eq!(new_address(bad), Err(NameRefused::Address), "{bad:?}");
+        }
+        for good in ["a.b@x.io", "o'brien+tag@x.io", "jürgen@bücher.example", "a_b@b-c.x.io"] {
+            assert_eq!(new_address(good).unwrap(), good);
+        }
+    }
+
+    #[test]
+    fn an_address_never_becomes_that_of_another_mailbox_or_domain() {
+        for bad in ["ann@me\u{df}e.example", "stra\u{df}e@x.io", "\u{ff41}nn@x.io", "ni\u{3c2}@x.io"] {
+            assert_eq!(new_address(bad), Err(NameRefused::Address), "{bad:?}");
+        }
+        assert_eq!(
+            new_address(" Ju\u{308}rgen@X.io ").unwrap(),
+            "j\u{fc}rgen@x.io",
+            "one letter, two spellings"
+        );
+    }
+
+    #[test]
+    fn nobody_is_called_by_a_uuid_or_gives_themselves_the_form_of_a_strategys_names() {
+        let uuid = "8756C873-8652-444a-a2df-3065983016d8";
+        assert_eq!(names().new_account("local", uuid, None), Err(NameRefused::Uuid));
+        let at_staff = names().new_account("staff", uuid, None).unwrap();
+        assert_eq!(at_staff.as_str(), format!("{}@staff", uuid.to_lowercase()));
+        assert_eq!(names().address("ann@staff"), Err(NameRefused::ReservedAddress));
+        assert_eq!(names().address("ann@staff.example").unwrap(), "ann@staff.example");
+    }
+
+    #[test]
+    fn a_name_with_a_line_end_is_refused_and_not_trimmed() {
+        for odd in ["carl\n", "\tcarl", "carl\u{b}"] {
+            assert!(
+                matches!(names().new_account("local", odd, None), Err(NameRefused::Character(_))),
+                "{odd:?}"
+            );
+        }
+    }
+
+    #[test]
     fn one_strategy_gives_bare_names_and_the_others_an_ending() {
         let made =
             |strategy: &str, text: &str| names().new_account(strategy, text, None).map(Name::into_string);
@@ -240,6 +341,17 @@ mod tests {
         fn folding_twice_is_folding_once(text in "\\PC{0,20}") {
             let once = fold(&text);
             prop_assert_eq!(fold(&once), once);
+        }
+
+        #[test]
+        fn whatever_is_an_address_can_be_written_into_a_mail_and_stays_as_it_is(
+            text in "[a-zA-Zß\\u{200b}.+'\"-]{1,5}@[a-zA-Zßéς.-]{1,9}"
+        ) {
+            if let Ok(address) = new_address(&text) {
+                prop_assert!(crate::mail::can_be_written_to(&address));
+                prop_assert_eq!(new_address(&address), Ok(address.clone()));
+                prop_assert_eq!(address.chars().count(), text.chars().count());
+            }
         }
 
         #[test]

@@ -101,6 +101,20 @@ pub(crate) async fn notice(ask: &Ask<'_>, to: Option<&str>, notice: Notice) {
     }
 }
 
+/// To somebody whose address another one wanted, and who had not too many mails.
+pub(super) fn taken(ask: &Ask<'_>, address: &str) -> Draft {
+    let expires = ask.control.clock.now().plus(NEWS);
+    Draft { to: Some(address.to_owned()), letter: Letter::Taken, expires }
+}
+
+/// To an account's present address: another one is to take its place. Only who knows the
+/// password can use up these mails; what anybody can ask for counts elsewhere.
+pub(super) fn warning(ask: &Ask<'_>, to: Option<&str>, letter: Letter) -> Draft {
+    let now = ask.control.clock.now();
+    let to = to.filter(|address| ask.control.outbox.admit_notice(address, now)).map(str::to_owned);
+    Draft { to, letter, expires: now.plus(NEWS) }
+}
+
 fn in_words(time: Duration) -> String {
     let (number, unit) = match time.as_secs() {
         seconds if seconds % 3600 == 0 => (seconds / 3600, "hour"),

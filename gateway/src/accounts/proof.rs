@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     control::Ask,
-    login::{throttle, who::Named},
+    login::{decide, throttle, who::Named},
     problem::{Code, Problem},
     registry::{CallError, Instance},
     sessions::{Account, LiveSession},
@@ -86,14 +86,24 @@ async fn prove(
             throttle::clear(ask, reservation).await;
             Ok(Proved { old, new: identity.renewed_secret })
         }
-        Ok(_) => {
+        Ok(Outcome::Denied(denied)) => {
+            let refusal = decide::told(denied);
             ask.audit(Audit {
                 event: "current_password_wrong",
                 account: Some(&account.name),
                 strategy: Some(strategy.id()),
+                reason: refusal.as_ref().map(|refusal| refusal.reason),
                 ..Audit::default()
             });
-            Err(Code::WrongCurrent.into())
+            // It was no wrong password, so nothing failed; and the person may hear what it was.
+            let Some(refusal) = refusal else { return Err(Code::WrongCurrent.into()) };
+            throttle::give_back(ask, reservation).await;
+            Err(refusal.problem)
+        }
+        Ok(_) => {
+            // It asks for more than a password: nothing was decided.
+            throttle::give_back(ask, reservation).await;
+            Err(Code::FreshLoginRequired.into())
         }
         Err(CallError::Unsupported) => {
             // A library says what it can of a kind, not of an instance.

@@ -59,7 +59,10 @@ async fn recover(ask: &Ask<'_>, body: &Body) -> Result<(), Problem> {
     let admitted = ask.control.outbox.admit_recipient(&address, ask.control.clock.now());
 
     let link = post::link(ask, "reset", ask.control.config.accounts.recovery_lifetime);
-    let name = found.as_ref().map_or(&address, |account| &account.name).clone();
+    // A name that a stranger may have chosen, for an address that may not be theirs, is not
+    // written to it; whoever has the address signs in by that as well.
+    let name = found.as_ref().filter(|account| account.email_verified);
+    let name = name.map_or(&address, |account| &account.name).clone();
     let to = (found.is_some() && admitted).then(|| address.clone());
     let letter = match (&found, &secret) {
         (Some(_), None) => Letter::Elsewhere { ways: titles(ask, &ways) },

@@ -7,7 +7,7 @@
 use super::{
     input::{self, store_failed},
     keeper,
-    name::{Name, Names, fold, new_address},
+    name::{Name, Names, fold},
     post, view,
 };
 use crate::{
@@ -68,7 +68,8 @@ struct Wanted<'b> {
 
 fn wanted<'b>(ask: &Ask<'_>, strategy: &Instance, body: &'b Body) -> Result<Wanted<'b>, Problem> {
     let email = input::required(body, "email")?;
-    let email = new_address(email).map_err(|why| malformed(format!("email: {why}")))?;
+    let names = Names::new(&ask.control.config);
+    let email = names.address(email).map_err(|why| malformed(format!("email: {why}")))?;
     // The `name` of a JSON:API body is what a person is called.
     let (name, shown) = match body.shape {
         Shape::JsonApi => (None, "name"),
@@ -76,9 +77,12 @@ fn wanted<'b>(ask: &Ask<'_>, strategy: &Instance, body: &'b Body) -> Result<Want
             (body.text("name")?.filter(|name| !fold(name).is_empty()), "display_name")
         }
     };
-    let name = Names::new(&ask.control.config)
-        .new_account(strategy.id(), name.unwrap_or(&email), Some(&email))
-        .map_err(|why| malformed(format!("name: {why}")))?;
+    let name = names.new_account(strategy.id(), name.unwrap_or(&email), Some(&email)).map_err(|why| {
+        malformed(match name {
+            Some(_) => format!("name: {why}"),
+            None => format!("name: missing, and the address cannot be one here: {why}"),
+        })
+    })?;
     let password = input::required(body, "password")?;
     input::confirmed(body, "password", "password_confirm")?;
     Ok(Wanted {
@@ -109,6 +113,7 @@ async fn register(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Rep
         active: true,
         uuid,
         name: wanted.name.as_str().to_owned(),
+        name_proved: !Names::new(config).has_at(strategy.id(), &wanted.name),
         email: Some(wanted.email.clone()),
         email_verified: false,
         display_name: wanted.display_name,

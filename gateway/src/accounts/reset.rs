@@ -2,11 +2,11 @@
 
 use super::{
     input::{self, store_failed},
-    keeper, post,
+    keeper, post, view,
 };
 use crate::{
     control::{Ask, Reply, reply},
-    login::body::Body,
+    login::body::{Body, Shape},
     mail::Notice,
     pages::{FormView, Input},
     problem::{Code, Problem},
@@ -14,6 +14,7 @@ use crate::{
     telemetry::Audit,
 };
 use serde_json::json;
+use uuid::Uuid;
 
 /// The page; it acts on nothing.
 pub(crate) async fn show(ask: &Ask<'_>) -> Result<Reply, Problem> {
@@ -26,7 +27,7 @@ pub(crate) async fn show(ask: &Ask<'_>) -> Result<Reply, Problem> {
 pub(crate) async fn submit(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let body = input::read(ask)?;
     let outcome = reset(ask, &body).await;
-    let result = outcome.as_ref().map_or_else(|problem| problem.code.as_str(), |()| "success");
+    let result = outcome.as_ref().map_or_else(|problem| problem.code.as_str(), |_| "success");
     ask.control.metrics.account("reset", result);
     match outcome {
         Err(problem) if ask.is_browser_form() => {
@@ -34,12 +35,13 @@ pub(crate) async fn submit(ask: &Ask<'_>) -> Result<Reply, Problem> {
             Ok(ask.page_of(&problem, page(ask, token, Some(&problem)).await))
         }
         Err(problem) => Err(problem),
-        Ok(()) if ask.is_browser_form() => Ok(reply::see_other(&ask.control.config.endpoints.login)),
-        Ok(()) => Ok(reply::json(&json!({ "success": true }))),
+        Ok(_) if ask.is_browser_form() => Ok(reply::see_other(&ask.control.config.endpoints.login)),
+        Ok(uuid) if body.shape == Shape::JsonApi => Ok(reply::json_api(&view::done(uuid))),
+        Ok(_) => Ok(reply::json(&json!({ "success": true }))),
     }
 }
 
-async fn reset(ask: &Ask<'_>, body: &Body) -> Result<(), Problem> {
+async fn reset(ask: &Ask<'_>, body: &Body) -> Result<Uuid, Problem> {
     let token = input::required(body, "token")?;
     let password = input::required(body, "password")?;
     input::confirmed(body, "password", "password_confirm")?;
@@ -60,8 +62,9 @@ async fn reset(ask: &Ask<'_>, body: &Body) -> Result<(), Problem> {
     });
     control.sessions.end_all(account.uuid);
     post::notice(ask, account.verified_email(), Notice::Password).await;
+    let uuid = account.uuid;
     control.sessions.account_changed(account);
-    Ok(())
+    Ok(uuid)
 }
 
 /// Whoever has the link may know whose password it sets, so that their password manager does.

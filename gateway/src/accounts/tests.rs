@@ -1,12 +1,15 @@
 //! Endpoints of accounts, on the real store and the real strategy. Letters are read out
 //! of the queue.
 //!
-//! `registering.rs` · `recovering.rs` · `changing.rs` · `noticing.rs`
+//! `registering.rs` · `recovering.rs` · `changing.rs` · `noticing.rs` ·
+//! `strangers.rs` · `elsewhere.rs`
 
 mod changing;
+mod elsewhere;
 mod noticing;
 mod recovering;
 mod registering;
+mod strangers;
 
 use crate::{
     control::testing::{Answer, Gateway},

@@ -4,11 +4,11 @@
 
 use super::{
     input::{self, store_failed},
-    post,
+    post, view,
 };
 use crate::{
     control::{Ask, Reply, presented, reply},
-    login::body::Body,
+    login::body::{Body, Shape},
     mail::Notice,
     pages::FormView,
     problem::{Code, Problem},
@@ -16,6 +16,7 @@ use crate::{
     telemetry::Audit,
 };
 use serde_json::json;
+use uuid::Uuid;
 
 /// The page.
 pub(crate) fn show(ask: &Ask<'_>) -> Result<Reply, Problem> {
@@ -28,7 +29,7 @@ pub(crate) fn show(ask: &Ask<'_>) -> Result<Reply, Problem> {
 pub(crate) async fn submit(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let body = input::read(ask)?;
     let outcome = verify(ask, &body).await;
-    let result = outcome.as_ref().map_or_else(|problem| problem.code.as_str(), |()| "success");
+    let result = outcome.as_ref().map_or_else(|problem| problem.code.as_str(), |_| "success");
     ask.control.metrics.account("verify_email", result);
     match outcome {
         Err(problem) if ask.is_browser_form() => {
@@ -36,17 +37,18 @@ pub(crate) async fn submit(ask: &Ask<'_>) -> Result<Reply, Problem> {
             Ok(ask.page_of(&problem, page(ask, token, Some(&problem))))
         }
         Err(problem) => Err(problem),
-        Ok(()) if ask.is_browser_form() => {
+        Ok(_) if ask.is_browser_form() => {
             let endpoints = &ask.control.config.endpoints;
             let is_signed_in = presented(ask).await.is_ok_and(|presented| presented.cookie.is_some());
             let me = format!("{}/me", endpoints.auth);
             Ok(reply::see_other(if is_signed_in { &me } else { &endpoints.login }))
         }
-        Ok(()) => Ok(reply::json(&json!({ "success": true }))),
+        Ok(uuid) if body.shape == Shape::JsonApi => Ok(reply::json_api(&view::done(uuid))),
+        Ok(_) => Ok(reply::json(&json!({ "success": true }))),
     }
 }
 
-async fn verify(ask: &Ask<'_>, body: &Body) -> Result<(), Problem> {
+async fn verify(ask: &Ask<'_>, body: &Body) -> Result<Uuid, Problem> {
     let token = input::required(body, "token")?;
     let control = ask.control;
     let proof = control.store.prove_address(hash_token(token), control.clock.now()).await;
@@ -56,8 +58,9 @@ async fn verify(ask: &Ask<'_>, body: &Body) -> Result<(), Problem> {
             let address = account.email.clone().unwrap_or_default();
             post::notice(ask, before.as_deref(), Notice::Address(address)).await;
             ask.audit(Audit { event: "email_verified", account: Some(&account.name), ..Audit::default() });
+            let uuid = account.uuid;
             control.sessions.account_changed(*account);
-            Ok(())
+            Ok(uuid)
         }
         Proof::Taken => Err(Code::EmailTaken.into()),
         Proof::Invalid => Err(Code::InvalidMailedToken.into()),

@@ -2,6 +2,7 @@
 
 use crate::{clock::UnixMillis, login::body::Body, sessions::Account, telemetry::rfc3339};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// The `authenticated` member of the superset answer.
 pub(crate) fn of(account: &Account) -> Value {
@@ -44,6 +45,11 @@ pub(crate) fn resource(account: &Account, token: Option<(&str, UnixMillis)>) -> 
         attributes["access_token_expiry"] = expires.seconds().into();
     }
     json!({ "data": { "type": "users", "id": account.uuid.to_string(), "attributes": attributes } })
+}
+
+/// It is done, to somebody who is not signed in: whose account, and nothing of it.
+pub(super) fn done(account: Uuid) -> Value {
+    json!({ "data": { "type": "users", "id": account.to_string(), "attributes": {} } })
 }
 
 /// The members of the superset that tell of a token.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    sessions::SessionRecord,
+    sessions::{Idle, SessionRecord},
     telemetry::{self, rfc3339},
 };
 use serde_json::{Value, json};
@@ -64,8 +64,10 @@ async fn list(room: &Room, account: Option<&str>, as_json: bool) -> Result<(), F
 /// seconds; one that is over is taken out by the gateway, in its own time.)
 fn is_live(room: &Room, session: &SessionRecord) -> bool {
     let now = room.clock.now();
-    let idle = u64::try_from(room.config.session.idle.as_millis()).unwrap_or(u64::MAX);
-    session.expires > now && session.last_used.0.saturating_add(idle) > now.0
+    let idle = Idle::of(&room.config);
+    // One that can be refreshed lives as long as its refresh token is good.
+    let idle = if session.family { idle.family } else { idle.session };
+    session.expires > now && session.last_used.plus(idle) > now
 }
 
 fn json_of((session, name): &Named) -> Value {

@@ -4,7 +4,7 @@ use super::{Control, Reply};
 use crate::{
     login::body::Limits,
     origin,
-    problem::{Problem, is_navigation},
+    problem::{Code, Problem, is_navigation},
     proxy::endpoint::EndpointRequest,
     sessions::CookieNames,
     telemetry::{Audit, audit},
@@ -102,6 +102,13 @@ impl<'a> Ask<'a> {
     /// A refusal or an error: a page for a browser that changes pages, else a document.
     pub fn refuse(&self, problem: &Problem) -> Reply {
         let page = self.is_navigation().then_some(&*self.control.pages);
+        if page.is_none() && problem.code == Code::LoginRequired {
+            // As on a proxied route.
+            let config = &self.control.config;
+            let url = format!("{}{}", config.server.public_url.origin, config.endpoints.login);
+            let problem = Problem { login_url: Some(url), ..problem.clone() };
+            return problem.response(None, &self.request.request_id);
+        }
         problem.response(page, &self.request.request_id)
     }
 

@@ -94,6 +94,7 @@ impl Gateway {
             active: true,
             uuid,
             name: name.into(),
+            name_proved: true,
             email: Some(format!("{}@x.test", name.replace('@', "-"))),
             email_verified: true,
             display_name: Some(format!("{name} Example")),

@@ -39,21 +39,23 @@ pub(super) enum Decided {
 }
 
 /// A no that may be told.
-pub(super) struct Refusal {
-    pub(super) problem: Problem,
+pub(crate) struct Refusal {
+    pub(crate) problem: Problem,
     /// For the audit trail.
-    pub(super) reason: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+impl Refusal {
+    fn of(code: Code, message: Option<String>, reason: &'static str) -> Self {
+        let mut problem = Problem::from(code);
+        problem.detail = message.map(|text| text.chars().take(SENTENCE).collect::<String>().into());
+        Self { problem, reason }
+    }
 }
 
 impl Decided {
     pub(super) fn not_admitted(reason: &'static str) -> Self {
-        Self::refused(Code::NotAdmitted, None, reason)
-    }
-
-    fn refused(code: Code, message: Option<String>, reason: &'static str) -> Self {
-        let mut problem = Problem::from(code);
-        problem.detail = message.map(|text| text.chars().take(SENTENCE).collect::<String>().into());
-        Self::Refused(Box::new(Refusal { problem, reason }))
+        Self::Refused(Box::new(Refusal::of(Code::NotAdmitted, None, reason)))
     }
 }
 
@@ -72,15 +74,24 @@ pub(super) async fn on(
         (Outcome::Authenticated(who), None) => authenticated(ask, strategy, handed, *who).await,
         (Outcome::Form(form), _) => Ok(Decided::Form(form)),
         (Outcome::Redirect(redirect), _) => Ok(Decided::Redirect(redirect)),
-        (Outcome::Denied(Denied { reason, message }), _) => Ok(match reason {
-            Denial::NotAdmitted => Decided::refused(Code::NotAdmitted, message, "not_admitted"),
-            Denial::Locked => Decided::refused(Code::Locked, message, "locked_by_strategy"),
-            Denial::ProviderRefused => Decided::refused(Code::ProviderRefused, message, "provider_refused"),
-            _ => Decided::BadCredentials(bad),
+        (Outcome::Denied(denied), _) => Ok(match told(denied) {
+            Some(refusal) => Decided::Refused(Box::new(refusal)),
+            None => Decided::BadCredentials(bad),
         }),
         // An outcome that this gateway does not know decides nothing.
         _ => Err(Code::StrategyUnavailable.into()),
     }
+}
+
+/// A no that the strategy lets the person hear: it was no wrong name or password.
+pub(crate) fn told(Denied { reason, message }: Denied) -> Option<Refusal> {
+    let (code, reason) = match reason {
+        Denial::NotAdmitted => (Code::NotAdmitted, "not_admitted"),
+        Denial::Locked => (Code::Locked, "locked_by_strategy"),
+        Denial::ProviderRefused => (Code::ProviderRefused, "provider_refused"),
+        _ => return None,
+    };
+    Some(Refusal::of(code, message, reason))
 }
 
 async fn authenticated(

@@ -126,6 +126,7 @@ async fn a_login_joins_an_account_only_where_both_addresses_were_vouched_for() {
         active: true,
         uuid: mailed.control.random.uuid(),
         name: "eve".into(),
+        name_proved: true,
         email: Some("bob@x.test".into()),
         email_verified: false,
         display_name: None,

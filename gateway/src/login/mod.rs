@@ -16,7 +16,7 @@ mod asked;
 mod believe;
 pub mod body;
 pub(crate) mod callback;
-mod decide;
+pub(crate) mod decide;
 mod external;
 pub(crate) mod fresh;
 mod further;

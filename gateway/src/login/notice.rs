@@ -44,26 +44,20 @@ async fn heard(
         CallError::Busy => Code::Busy.into(),
         CallError::Unavailable | CallError::Weak(_) => Code::StrategyUnavailable.into(),
     })?;
-    if !is_new(ask, strategy, &reply).await? {
-        return Err(malformed("logout_token: it was used before"));
-    }
     end_all(ask, strategy, reply).await?;
     Ok(Response::new(Bytes::new()))
-}
-
-/// A notice that is good for once is remembered until it is good no more.
-async fn is_new(ask: &Ask<'_>, strategy: &Instance, reply: &NoticeReply) -> Result<bool, Problem> {
-    let Some((once, keep)) = &reply.once else { return Ok(true) };
-    let now = ask.control.clock.now();
-    let name = hash_cookie(format!("{}\0{once}", strategy.id()).as_bytes());
-    ask.control.store.first_time(name, now.plus(*keep), now).await.map_err(|e| store_failed(&e))
 }
 
 async fn end_all(ask: &Ask<'_>, strategy: &Instance, reply: NoticeReply) -> Result<(), Problem> {
     let (id, store) = (strategy.id(), &ask.control.store);
     let subject = reply.subject.map(|subject| (reply.realm, subject.as_str().to_owned()));
-    let ended = store.end_external_sessions(id, subject, reply.provider_session).await;
-    for sid in ended.map_err(|e| store_failed(&e))? {
+    // A notice that is good for once is remembered until it is good no more.
+    let once = reply.once.map(|(once, keep)| {
+        (hash_cookie(format!("{id}\0{once}").as_bytes()), ask.control.clock.now().plus(keep))
+    });
+    let ended = store.end_external_sessions(id, subject, reply.provider_session, once).await;
+    let ended = ended.map_err(|e| store_failed(&e))?;
+    for sid in ended.ok_or_else(|| malformed("logout_token: it was used before"))? {
         let session = ask.control.sessions.end(&sid);
         let account = session.as_ref().map(|session| session.account());
         ask.audit(Audit {

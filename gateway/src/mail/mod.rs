@@ -18,6 +18,7 @@ mod transport;
 pub use letter::{Letter, Notice};
 pub use outbox::{Draft, Outbox};
 pub use sender::start;
+pub(crate) use transport::can_be_written_to;
 
 /// What queued mail is sealed for.
 pub(crate) const PURPOSE: &str = "mail";

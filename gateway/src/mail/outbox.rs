@@ -36,6 +36,8 @@ pub struct Draft {
 /// What is common to all letters of a process.
 pub struct Outbox {
     recipients: Rate,
+    /// Of what happens to an account: nobody can use these up but who knows its password.
+    notices: Rate,
     clients: Rate,
     wake: Notify,
     /// Letters written so far, also to nobody: what equal work is proven by.
@@ -46,6 +48,7 @@ impl Default for Outbox {
     fn default() -> Self {
         Self {
             recipients: Rate::new(TO_ONE, HOUR),
+            notices: Rate::new(TO_ONE, HOUR),
             clients: Rate::new(BY_ONE, MINUTE),
             wake: Notify::new(),
             written: AtomicU64::new(0),
@@ -67,7 +70,19 @@ impl Outbox {
 
     /// Counts a mail to this address; false: it had enough of them.
     pub fn admit_recipient(&self, address: &str, now: UnixMillis) -> bool {
-        self.recipients.count(address.as_bytes(), now).is_ok()
+        self.room_for(address, now).is_ok()
+    }
+
+    /// The same; else says in how many seconds there is room.
+    pub fn room_for(&self, address: &str, now: UnixMillis) -> Result<(), u32> {
+        self.recipients.count(address.as_bytes(), now)
+    }
+
+    /// Counts a notice of what happens to the account of this address; false: it had enough.
+    /// What anybody can ask for (recovery) does not count here, or a thief could see to it
+    /// that the owner is not told.
+    pub fn admit_notice(&self, address: &str, now: UnixMillis) -> bool {
+        self.notices.count(address.as_bytes(), now).is_ok()
     }
 
     /// Keeps letters and the token that one of them carries, in one transaction, and wakes

@@ -130,6 +130,11 @@ impl Registry {
         self.instances.iter().find(|instance| instance.id() == id).cloned()
     }
 
+    /// Their ids.
+    pub fn ids(&self) -> Vec<String> {
+        self.instances.iter().map(|instance| instance.id().to_owned()).collect()
+    }
+
     /// All of them, in the order of the file.
     pub fn list(&self) -> &[Instance] {
         &self.instances

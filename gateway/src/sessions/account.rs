@@ -11,6 +11,8 @@ pub struct Account {
     pub uuid: Uuid,
     /// The name people sign in with.
     pub name: String,
+    /// No: it is an address that was not proved to be theirs. Others are told the uuid.
+    pub name_proved: bool,
     /// The address, if there is one.
     pub email: Option<String>,
     /// Only a verified address is told to anyone or satisfies a rule.
@@ -40,10 +42,10 @@ impl Account {
     }
 
     /// The name as others are told it: a name that is an unverified address is sent as
-    /// the uuid (contract, section 1).
+    /// the uuid (contract, section 1), also when the address is not the account's any more.
     pub fn public_name(&self) -> String {
         let unverified = self.email.as_deref() == Some(self.name.as_str()) && !self.email_verified;
-        if unverified { self.uuid.to_string() } else { self.name.clone() }
+        if self.name_proved && !unverified { self.name.clone() } else { self.uuid.to_string() }
     }
 }
 
@@ -54,6 +56,7 @@ impl Account {
         Self {
             uuid: Uuid::from_u128(1),
             name: name.into(),
+            name_proved: true,
             email: None,
             email_verified: false,
             display_name: None,

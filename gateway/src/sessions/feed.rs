@@ -279,6 +279,7 @@ mod tests {
             active: true,
             uuid: ann,
             name: "ann".into(),
+            name_proved: true,
             email: None,
             email_verified: false,
             display_name: None,

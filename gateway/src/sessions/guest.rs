@@ -40,6 +40,7 @@ impl LiveSession {
         let account = Account {
             uuid: Uuid::nil(),
             name: format!("{}@{}", guest.subject, guest.issuer),
+            name_proved: true,
             email: None,
             email_verified: false,
             display_name: None,

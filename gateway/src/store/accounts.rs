@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 /// The columns that [`account`] reads, of `accounts AS a`.
 pub(super) const COLUMNS: &str = "a.uuid, a.name, a.email, a.email_verified, a.display_name, a.roles, \
-                                  a.metadata, a.app, a.active, a.created, a.updated, a.version";
+                                  a.metadata, a.app, a.active, a.created, a.updated, a.version, \
+                                  a.name_proved";
 /// How many they are.
-pub(super) const WIDTH: usize = 12;
+pub(super) const WIDTH: usize = 13;
 
 impl Store {
     /// By name or verified or unverified address, whichever it is.
@@ -64,10 +65,10 @@ impl Store {
             // Changes come one at a time, so what is free here stays free until the commit;
             // the table's primary key says it again.
             if taken(db, &account.name)? {
-                return Ok(Err(CreateRefused::NameTaken));
+                return refused(db, CreateRefused::NameTaken, now);
             }
             if account.email.as_deref().map(|email| taken(db, email)).transpose()? == Some(true) {
-                return Ok(Err(CreateRefused::EmailTaken));
+                return refused(db, CreateRefused::EmailTaken, now);
             }
             let made = made(account, now);
             insert(db, &made)?;
@@ -131,6 +132,19 @@ impl Store {
     }
 }
 
+/// A refusal waits for the disk as an account does that is made: nobody is to tell one from
+/// the other by the time they take (`[accounts] reveal_taken`).
+fn refused<T>(
+    db: &Connection,
+    why: CreateRefused,
+    now: UnixMillis,
+) -> rusqlite::Result<Result<T, CreateRefused>> {
+    let nobody = super::mails::NewMail { sealed: vec![0; 1024], expires: UnixMillis(0) };
+    super::mails::insert(db, &nobody, now)?;
+    db.prepare_cached("DELETE FROM mails WHERE id = ?1")?.execute([db.last_insert_rowid()])?;
+    Ok(Err(why))
+}
+
 /// The account as it is in this transaction.
 pub(super) fn one(db: &Connection, uuid: Uuid) -> rusqlite::Result<Option<Account>> {
     db.prepare_cached(&format!("SELECT {COLUMNS} FROM accounts AS a WHERE a.uuid = ?1"))?
@@ -157,6 +171,14 @@ pub(super) fn replace_address(db: &Connection, account: &Account, address: &str)
     Ok(())
 }
 
+/// The account's address is proved: so is a name that is this address, as it is or with a
+/// strategy's ending.
+pub(super) const PROVED: &str = "email_verified = 1, name_proved = name_proved OR name = email OR \
+                                 substr(name, 1, length(email) + 1) = email || '@'";
+/// The same, for somebody who may not be whoever made the account.
+pub(super) const PROVED_ANEW: &str = "metadata = '{}', email_verified = 1, name_proved = name_proved OR \
+                                      name = email OR substr(name, 1, length(email) + 1) = email || '@'";
+
 /// Sets columns of an account and raises its version. `what` is a constant of ours.
 pub(super) fn changed(
     db: &Connection,
@@ -177,11 +199,22 @@ pub(super) fn taken(db: &Connection, text: &str) -> rusqlite::Result<bool> {
 }
 
 pub(super) fn made(account: NewAccount, now: UnixMillis) -> Account {
-    let NewAccount { uuid, name, email, email_verified, display_name, roles, metadata, app, active } =
-        account;
+    let NewAccount {
+        uuid,
+        name,
+        name_proved,
+        email,
+        email_verified,
+        display_name,
+        roles,
+        metadata,
+        app,
+        active,
+    } = account;
     Account {
         uuid,
         name,
+        name_proved,
         email,
         email_verified,
         display_name,
@@ -199,8 +232,8 @@ pub(super) fn insert(db: &Connection, account: &Account) -> rusqlite::Result<()>
     let uuid = account.uuid.to_string();
     db.prepare_cached(
         "INSERT INTO accounts (uuid, name, email, email_verified, display_name, roles, metadata, app, active, \
-         created, updated, version, vouched_email) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-         iif(?4, ?3, NULL))",
+         created, updated, version, name_proved, vouched_email) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+         ?11, ?12, ?13, iif(?4, ?3, NULL))",
     )?
     .execute(params![
         uuid,
@@ -215,6 +248,7 @@ pub(super) fn insert(db: &Connection, account: &Account) -> rusqlite::Result<()>
         millis(account.created),
         millis(account.updated),
         i64::try_from(account.version).unwrap_or(i64::MAX),
+        account.name_proved,
     ])?;
     let mut identifier = db.prepare_cached("INSERT INTO identifiers (text, account) VALUES (?1, ?2)")?;
     identifier.execute([&account.name, &uuid])?;
@@ -239,5 +273,6 @@ pub(super) fn account(row: &Row<'_>, at: usize) -> rusqlite::Result<Account> {
         created: column_millis(row, at + 9)?,
         updated: column_millis(row, at + 10)?,
         version: row.get::<_, i64>(at + 11)?.unsigned_abs(),
+        name_proved: row.get(at + 12)?,
     })
 }

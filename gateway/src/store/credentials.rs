@@ -4,7 +4,7 @@
 use super::{
     Credential, NewCredential, Store, Stored, column_uuid,
     events::{Change, tell},
-    millis, sessions,
+    mailed, millis, sessions,
 };
 use crate::clock::UnixMillis;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -58,6 +58,7 @@ impl Store {
             db.prepare_cached("DELETE FROM credentials WHERE account = ?1 AND strategy = ?2 AND realm = ?3")?
                 .execute([&account.to_string(), &credential.strategy, &credential.realm])?;
             insert(db, account, &credential, now)?;
+            mailed::forget_with_secret(db, account)?;
             tell(db, &Change::AccountChanged(account), now)?;
             sessions::end_all(db, account, now)?;
             Ok(true)
@@ -90,6 +91,23 @@ pub(super) fn secret(db: &Connection, account: Uuid, strategy: &str) -> rusqlite
         .query_row([&account.to_string(), strategy], |row| row.get(0))
         .optional()?;
     Ok(found.flatten())
+}
+
+/// How many credentials an account has of this strategy, and how many of the others that
+/// there are: one of a strategy that is configured no more opens nothing.
+pub(super) fn beside(
+    db: &Connection,
+    account: Uuid,
+    strategy: &str,
+    there_are: &[String],
+) -> rusqlite::Result<(i64, i64)> {
+    db.prepare_cached(
+        "SELECT coalesce(sum(strategy = ?2), 0), coalesce(sum(strategy <> ?2 AND strategy IN (SELECT value \
+         FROM json_each(?3))), 0) FROM credentials WHERE account = ?1",
+    )?
+    .query_row(params![account.to_string(), strategy, super::json(&there_are)], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
 }
 
 /// Somebody has signed in with it.

@@ -235,7 +235,7 @@ fn known(
     };
     if new_email {
         db.prepare_cached(
-            "UPDATE accounts SET email = ?2, email_verified = 1, vouched_email = ?2 WHERE uuid = ?1",
+            "UPDATE accounts SET email = ?2, email_verified = 1, vouched_email = ?2, name_proved = name_proved OR name = ?2 WHERE uuid = ?1",
         )?
         .execute(params![found.uuid.to_string(), email])?;
         db.prepare_cached("INSERT OR IGNORE INTO identifiers (text, account) VALUES (?1, ?2)")?
@@ -298,6 +298,8 @@ fn make(db: &Connection, login: &ExternalLogin, now: UnixMillis) -> rusqlite::Re
             active: true,
             uuid: login.uuid,
             name,
+            // It has an `@` of its own only where it is the login's verified address.
+            name_proved: true,
             email_verified: email.is_some(),
             email,
             display_name: login.display_name.clone(),

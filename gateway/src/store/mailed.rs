@@ -33,7 +33,7 @@ impl Purpose {
 }
 
 /// A token to be mailed. It replaces the one before it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewToken {
     /// Whose.
     pub account: Uuid,
@@ -146,7 +146,7 @@ impl Store {
                 // It was mailed to the old address.
                 forget(db, account.uuid, Purpose::Reset)?;
             }
-            accounts::changed(db, account.uuid, "email_verified = 1", now)?;
+            accounts::changed(db, account.uuid, accounts::PROVED, now)?;
             tell(db, &Change::AccountChanged(account.uuid), now)?;
             let now = accounts::one(db, account.uuid)?;
             Ok(now.map_or(Proof::Invalid, |account| Proof::Done { account: Box::new(account), before }))
@@ -170,7 +170,7 @@ impl Store {
             if account.email.as_deref() != Some(row.address.as_str()) {
                 return Ok(None);
             }
-            forget(db, account.uuid, Purpose::Reset)?;
+            forget_with_secret(db, account.uuid)?;
             db.prepare_cached("UPDATE credentials SET secret = ?3 WHERE account = ?1 AND strategy = ?2")?
                 .execute(params![uuid, row.strategy, secret])?;
             if account.email_verified {
@@ -179,7 +179,7 @@ impl Store {
                 db.prepare_cached("DELETE FROM credentials WHERE account = ?1 AND strategy IS NOT ?2")?
                     .execute(params![uuid, row.strategy])?;
                 forget(db, account.uuid, Purpose::Verify)?;
-                accounts::changed(db, account.uuid, "email_verified = 1, metadata = '{}'", now)?;
+                accounts::changed(db, account.uuid, accounts::PROVED_ANEW, now)?;
             }
             db.prepare_cached("DELETE FROM lockout_pairs WHERE account = ?1")?.execute([&uuid])?;
             tell(db, &Change::AccountChanged(account.uuid), now)?;
@@ -200,6 +200,18 @@ pub(super) fn prune(db: &Connection, now: UnixMillis) -> rusqlite::Result<()> {
 pub(super) fn forget(db: &Connection, account: Uuid, purpose: Purpose) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM mailed_tokens WHERE account = ?1 AND purpose = ?2")?
         .execute(params![account.to_string(), purpose.as_str()])?;
+    Ok(())
+}
+
+/// A secret is new: what was mailed for the old one, and an address that whoever knew it
+/// wanted to put in the place of the account's, are good for nothing any more. The proof of
+/// the account's own address stays.
+pub(super) fn forget_with_secret(db: &Connection, account: Uuid) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "DELETE FROM mailed_tokens WHERE account = ?1 AND (purpose = 'reset' OR address IS NOT (SELECT email \
+         FROM accounts WHERE uuid = ?1))",
+    )?
+    .execute([account.to_string()])?;
     Ok(())
 }
 

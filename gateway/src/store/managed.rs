@@ -166,20 +166,15 @@ impl Store {
         &self,
         account: Uuid,
         strategy: &str,
+        there_are: Vec<String>,
         now: UnixMillis,
     ) -> Stored<Removed> {
         let strategy = strategy.to_owned();
         self.write(move |db| {
-            let (all, these): (i64, i64) = db
-                .prepare_cached(
-                    "SELECT count(*), coalesce(sum(strategy = ?2), 0) FROM credentials WHERE account = ?1",
-                )?
-                .query_row(params![account.to_string(), strategy], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if these == 0 {
-                return Ok(Removed::None);
-            }
-            if all == these {
-                return Ok(Removed::Last);
+            match credentials::beside(db, account, &strategy, &there_are)? {
+                (0, _) => return Ok(Removed::None),
+                (_, 0) => return Ok(Removed::Last),
+                _ => {}
             }
             db.prepare_cached("DELETE FROM credentials WHERE account = ?1 AND strategy = ?2")?
                 .execute(params![account.to_string(), strategy])?;
@@ -219,7 +214,8 @@ fn set_email(db: &Connection, account: &Account, email: Option<&str>) -> rusqlit
             .execute([email, &uuid])?;
     }
     db.prepare_cached(
-        "UPDATE accounts SET email = ?2, email_verified = ?3, vouched_email = ?2 WHERE uuid = ?1",
+        "UPDATE accounts SET email = ?2, email_verified = ?3, vouched_email = ?2, name_proved = name_proved OR \
+         name IS ?2 WHERE uuid = ?1",
     )?
     .execute(params![uuid, email, email.is_some()])?;
     Ok(true)

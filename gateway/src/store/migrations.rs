@@ -14,6 +14,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("migrations/0004_networks.sql"),
     include_str!("migrations/0005_external.sql"),
     include_str!("migrations/0006_accounts.sql"),
+    include_str!("migrations/0007_proved_names.sql"),
 ];
 
 /// Marks the file as ours (`PRAGMA application_id`): "PCLS".

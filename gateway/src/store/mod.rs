@@ -27,6 +27,7 @@ mod open;
 mod profile;
 mod refreshes;
 mod sessions;
+mod shown;
 mod thread;
 
 pub use events::{Change, Event};
@@ -99,6 +100,8 @@ pub struct NewAccount {
     pub uuid: Uuid,
     /// Checked and folded by `accounts::name`.
     pub name: String,
+    /// No: it is an address that nobody has proved.
+    pub name_proved: bool,
     /// The address.
     pub email: Option<String>,
     /// Set by an operator: true.
@@ -116,7 +119,7 @@ pub struct NewAccount {
 }
 
 /// A credential to be made: (strategy id, realm, subject) of one account.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewCredential {
     /// The strategy instance.
     pub strategy: String,
@@ -138,7 +141,7 @@ pub enum CreateRefused {
 }
 
 /// A credential as it is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Credential {
     /// Whose.
     pub account: Uuid,

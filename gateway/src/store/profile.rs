@@ -1,7 +1,7 @@
 //! What a person changes of an account: their profile, their secret, their credentials.
 
 use super::{
-    Store, Stored, accounts, column_millis,
+    Store, Stored, accounts, column_millis, credentials,
     events::{Change, tell},
     json,
     mailed::{self, Purpose},
@@ -99,7 +99,7 @@ impl Store {
                     return Ok(false);
                 }
             }
-            mailed::forget(db, uuid, Purpose::Reset)?;
+            mailed::forget_with_secret(db, uuid)?;
             accounts::changed(db, uuid, "active = active", now)?;
             tell(db, &Change::AccountChanged(uuid), now)?;
             sessions::end_all(db, uuid, now)?;
@@ -128,27 +128,22 @@ impl Store {
         .await
     }
 
-    /// Removes an account's credentials of one strategy, unless there would be none left,
-    /// and ends the sessions that they opened.
+    /// Removes an account's credentials of one strategy, unless there would be none left of
+    /// the strategies that there are, and ends the sessions that they opened.
     pub async fn remove_credentials(
         &self,
         account: Uuid,
         strategy: &str,
+        there_are: Vec<String>,
         now: UnixMillis,
     ) -> Stored<Removal> {
         let strategy = strategy.to_owned();
         self.write(move |db| {
             let id = account.to_string();
-            let count = |which: &str| {
-                db.prepare_cached(&format!("SELECT count(*) FROM credentials WHERE account = ?1 {which}"))?
-                    .query_row(params![id, strategy], |row| row.get::<_, i64>(0))
-            };
-            // `?2` must stand in both for the parameters to fit.
-            if count("AND strategy = ?2")? == 0 {
-                return Ok(Removal::None);
-            }
-            if count("AND strategy <> ?2")? == 0 {
-                return Ok(Removal::Last);
+            match credentials::beside(db, account, &strategy, &there_are)? {
+                (0, _) => return Ok(Removal::None),
+                (_, 0) => return Ok(Removal::Last),
+                _ => {}
             }
             db.prepare_cached("DELETE FROM credentials WHERE account = ?1 AND strategy = ?2")?
                 .execute(params![id, strategy])?;

@@ -10,7 +10,7 @@ use crate::{
     clock::UnixMillis,
     sessions::{Account, ExternalRecord},
 };
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use std::net::IpAddr;
 use uuid::Uuid;
 
@@ -126,16 +126,24 @@ impl Store {
     }
 
     /// Ends every session of a strategy that fits: of this subject, of this login at the
-    /// provider, or of both where both are given. Answers with their sids.
+    /// provider, or of both where both are given. Answers with their sids. What is good for
+    /// once is remembered until its time in the same step, so that what could not be done
+    /// may be asked again; none: it was used before.
     pub async fn end_external_sessions(
         &self,
         strategy: &str,
         subject: Option<(String, String)>,
         provider_session: Option<String>,
-    ) -> Stored<Vec<String>> {
+        once: Option<([u8; 32], UnixMillis)>,
+    ) -> Stored<Option<Vec<String>>> {
         let (strategy, now) = (strategy.to_owned(), self.now());
         let (realm, subject) = subject.unzip();
         self.write(move |db| {
+            if let Some((once, until)) = once
+                && !first_time(db, once, until, now)?
+            {
+                return Ok(None);
+            }
             let sids: Vec<String> = db
                 .prepare_cached(
                     "SELECT sid FROM external_sessions WHERE strategy = ?1 AND (?2 IS NULL OR (realm = ?2 AND \
@@ -147,22 +155,19 @@ impl Store {
             for sid in &sids {
                 sessions::end(db, sid, now)?;
             }
-            Ok(sids)
+            Ok(Some(sids))
         })
         .await
     }
+}
 
-    /// Remembers a value that is good for once; false: it was there already.
-    pub async fn first_time(&self, once: [u8; 32], until: UnixMillis, now: UnixMillis) -> Stored<bool> {
-        self.write(move |db| {
-            db.prepare_cached("DELETE FROM notices WHERE until <= ?1")?.execute([millis(now)])?;
-            let new = db
-                .prepare_cached("INSERT OR IGNORE INTO notices (once, until) VALUES (?1, ?2)")?
-                .execute(params![once, millis(until)])?;
-            Ok(new == 1)
-        })
-        .await
-    }
+/// Remembers a value that is good for once; false: it was there already.
+fn first_time(db: &Connection, once: [u8; 32], until: UnixMillis, now: UnixMillis) -> rusqlite::Result<bool> {
+    db.prepare_cached("DELETE FROM notices WHERE until <= ?1")?.execute([millis(now)])?;
+    let new = db
+        .prepare_cached("INSERT OR IGNORE INTO notices (once, until) VALUES (?1, ?2)")?
+        .execute(params![once, millis(until)])?;
+    Ok(new == 1)
 }
 
 fn due(row: &Row<'_>) -> rusqlite::Result<DueRefresh> {

@@ -7,6 +7,7 @@
 use super::{StoreError, Stored};
 use rusqlite::Connection;
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
@@ -35,7 +36,7 @@ struct Change<T, F> {
 impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Write for Change<T, F> {
     fn run(&mut self, db: &Connection) -> Result<(), StoreError> {
         let Some(work) = self.work.take() else { return Ok(()) };
-        let result = work(db).map_err(StoreError::from);
+        let result = unharmed(|| work(db));
         let verdict = result.as_ref().map(|_| ()).map_err(StoreError::clone);
         self.result = Some(result);
         verdict
@@ -142,12 +143,13 @@ impl Readers {
             if reply.is_closed() {
                 return;
             }
-            let read = db.unchecked_transaction().and_then(|moment| {
+            let read = unharmed(|| {
+                let moment = db.unchecked_transaction()?;
                 let found = work(&moment)?;
                 moment.finish()?;
                 Ok(found)
             });
-            let _ = reply.send(read.map_err(StoreError::from));
+            let _ = reply.send(read);
         };
         self.0.try_send(Box::new(job)).map_err(|refused| not_sent(&refused))?;
         answer.await.map_err(|_| ended())?
@@ -160,6 +162,15 @@ fn read_all(db: &Connection, queue: &Mutex<Receiver<Read>>) {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         job(db);
+    }
+}
+
+/// A job that panics is one that failed: the thread and its connection serve the next. What
+/// it wrote goes with its savepoint.
+fn unharmed<T>(work: impl FnOnce() -> rusqlite::Result<T>) -> Stored<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(StoreError::from),
+        Err(_) => Err(StoreError("a question to the store panicked".into())),
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Audit<'a> {
     pub request_id: Option<&'a str>,
     /// Why: a stable word.
     pub reason: Option<&'a str>,
+    /// The account that an operator did something to.
+    pub target: Option<uuid::Uuid>,
 }
 
 /// Writes one, if a gateway runs in this process.
@@ -37,6 +39,7 @@ fn line(logger: &Logger, entry: &Audit<'_>) -> Vec<u8> {
         LogFormat::Text => line.message("audit", "audit").message("audit", entry.event),
     };
     let client = entry.client.map(|ip| ip.to_string());
+    let target = entry.target.map(|uuid| uuid.to_string());
     // What the client chose comes last, so that no length of it can push the rest out.
     for (name, value) in [
         ("strategy", entry.strategy),
@@ -44,6 +47,7 @@ fn line(logger: &Logger, entry: &Audit<'_>) -> Vec<u8> {
         ("client_ip", client.as_deref()),
         ("request_id", entry.request_id),
         ("reason", entry.reason),
+        ("target", target.as_deref()),
         ("account", entry.account),
     ] {
         if let Some(value) = value {

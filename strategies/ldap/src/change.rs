@@ -18,7 +18,8 @@ use crate::{
     },
 };
 use portcullis_plugin_api::{
-    Answer, ChangeSecret, Denial, Field, FieldKind, Form, Outcome, Resume, StrategyError,
+    Answer, Authenticated, ChangeSecret, Denial, Denied, Field, FieldKind, Form, Outcome, Resume,
+    StrategyError,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -51,6 +52,8 @@ enum Changed {
     Done,
     /// The old password is not the person's.
     WrongOld,
+    /// It is, and they may not come in.
+    Barred(Denied),
     /// The directory does not take the new one; a sentence for the person.
     NotTaken(String),
 }
@@ -82,6 +85,7 @@ impl Ldap {
                 self.sign_in(&who, self.directory.deadline()).await
             }
             Changed::WrongOld => Ok(Outcome::denied(Denial::BadCredentials)),
+            Changed::Barred(denied) => Ok(Outcome::Denied(denied)),
             Changed::NotTaken(sentence) => Ok(Outcome::Form(form(username, &sentence))),
         }
     }
@@ -105,11 +109,11 @@ impl Ldap {
         };
         let Some(entry) = entry else { return Ok(Outcome::denied(Denial::BadCredentials)) };
         match self.replace(&entry.dn, &old, &new, until).await? {
-            Changed::Done => {
-                let username = person::name(&self.settings, &entry).unwrap_or_default();
-                self.admit(&mut seeker, &entry, username, self.directory.deadline()).await
-            }
+            // From here on the old one is no good, so nothing may fail any more: the sessions
+            // that it opened have to end.
+            Changed::Done => Ok(Outcome::Authenticated(Box::new(Authenticated::of(request.subject)))),
             Changed::WrongOld => Ok(Outcome::denied(Denial::BadCredentials)),
+            Changed::Barred(denied) => Ok(Outcome::Denied(denied)),
             Changed::NotTaken(sentence) => Err(StrategyError::WeakSecret(sentence)),
         }
     }
@@ -120,7 +124,8 @@ impl Ldap {
         let (bound, mut person) = self.directory.as_person(dn, old, until).await?;
         let change = Change { dn, old, new, by };
         let done = match verdict::of(&bound) {
-            Verdict::Wrong(_) | Verdict::Barred(_) => return Ok(Changed::WrongOld),
+            Verdict::Wrong(_) => return Ok(Changed::WrongOld),
+            Verdict::Barred(bar) => return Ok(Changed::Barred(bar.denied())),
             Verdict::Undecided => {
                 return Err(StrategyError::Failed(format!("a bind ended with code {}", bound.code)));
             }

@@ -31,9 +31,10 @@ pub(super) const OF_NEW: &[&str] = &[
 pub(super) const OF_CHANGE: &[&str] =
     &["name", "email", "display_name", "password", "roles", "app", "metadata", "active"];
 
-/// Refuses a field that is none of these.
+/// Refuses a field that is none of these, or that has another name in a body of this shape.
 pub(super) fn only(body: &Body, known: &[&str]) -> Result<(), Problem> {
-    match body.fields.keys().find(|name| !known.contains(&name.as_str())) {
+    let other = if body.shape == Shape::JsonApi { "display_name" } else { "username" };
+    match body.fields.keys().find(|name| *name == other || !known.contains(&name.as_str())) {
         None => Ok(()),
         Some(name) => {
             let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
@@ -126,6 +127,12 @@ pub(super) fn credentials(house: House<'_>, body: &Body, about: &[String]) -> Re
         let Value::Object(fields) = one else { return Err(malformed("credentials: must hold objects")) };
         all.push(credential(house, fields, about)?);
     }
+    let named: Vec<_> = all.iter().map(Wanted::name).collect();
+    if let Some((id, ..)) =
+        named.iter().enumerate().find(|(at, one)| named[..*at].contains(one)).map(|(_, one)| one)
+    {
+        return Err(malformed(format!("credentials: two of the strategy `{id}` are one")));
+    }
     Ok(all)
 }
 
@@ -139,6 +146,9 @@ pub(super) fn credential(house: House<'_>, fields: &Object, about: &[String]) ->
     }
     let id = texts.remove("strategy").ok_or_else(|| malformed("strategy: missing"))?;
     if manage::keeps(house.registry, &id) {
+        if let Some(name) = ["realm", "subject"].into_iter().find(|name| texts.contains_key(*name)) {
+            return Err(malformed(format!("{name}: `{id}` keeps the credential itself; leave it out")));
+        }
         let strategy = manage::keeper(house, Some(&id))?;
         return Ok(Wanted::Kept(strategy, CredentialOp::Create { form: texts, about: about.to_vec() }));
     }
@@ -149,5 +159,9 @@ pub(super) fn credential(house: House<'_>, fields: &Object, about: &[String]) ->
         let text = texts.remove(name).filter(|text| !text.is_empty() && text.len() <= 255);
         text.ok_or_else(|| malformed(format!("{name}: who vouches for whom; 1 to 255 bytes")))
     };
-    Ok(Wanted::Vouched(id, take("realm")?, take("subject")?))
+    let wanted = Wanted::Vouched(id, take("realm")?, take("subject")?);
+    match texts.keys().next() {
+        None => Ok(wanted),
+        Some(name) => Err(malformed(format!("{}: unknown", name.escape_debug()))),
+    }
 }

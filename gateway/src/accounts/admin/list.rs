@@ -42,8 +42,9 @@ pub(super) async fn page(ask: &Ask<'_>) -> Result<Reply, Problem> {
 
 fn number(ask: &Ask<'_>, name: &str) -> Result<Option<u64>, Problem> {
     let Some(text) = ask.query(name) else { return Ok(None) };
-    let digits = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-    match digits {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    // One that is too long for a number is more than any limit.
+    match digits.then(|| text.parse().unwrap_or(u64::MAX)) {
         Some(number) if number > 0 => Ok(Some(number)),
         _ => Err(malformed(format!("{name}: must be a whole number above zero"))),
     }

@@ -28,11 +28,15 @@ use std::sync::Arc;
 
 /// One request to it.
 pub(crate) async fn answer(ask: &Ask<'_>, which: Which<'_>) -> Result<Reply, Problem> {
-    let admin = admin(ask).await?;
+    let admin = admin(ask, which).await?;
     let admin = admin.account();
+    let mut target = which.account();
     let answer = match (which, &ask.method()) {
         (Which::Users, &Method::GET) => list::page(ask).await,
-        (Which::Users, _) => one::create(ask).await,
+        (Which::Users, _) => one::create(ask).await.map(|(reply, uuid)| {
+            target = Some(uuid);
+            reply
+        }),
         (Which::User(uuid), &Method::GET) => one::show(ask, uuid).await,
         (Which::User(uuid), &Method::DELETE) => one::delete(ask, uuid).await,
         (Which::User(uuid), _) => one::change(ask, uuid).await,
@@ -49,21 +53,33 @@ pub(crate) async fn answer(ask: &Ask<'_>, which: Which<'_>) -> Result<Reply, Pro
             event: "admin",
             account: Some(&admin.name),
             reason: Some(which.done(&ask.method())),
+            target,
             ..Audit::default()
         });
     }
     answer
 }
 
-/// Who asks, by their token, if they may.
-async fn admin(ask: &Ask<'_>) -> Result<Arc<LiveSession>, Problem> {
-    let session = match presented(ask).await?.token {
-        None => return Err(Code::LoginRequired.into()),
-        Some(Err(_)) => return Err(Code::InvalidToken.into()),
-        Some(Ok(session)) => session,
+/// Who asks, by their token, if they may. A cookie opens nothing here; one of another account
+/// beside the token is a conflict here as everywhere.
+async fn admin(ask: &Ask<'_>, which: Which<'_>) -> Result<Arc<LiveSession>, Problem> {
+    let presented = presented(ask).await?;
+    let has_token = presented.token.is_some();
+    let Some(session) = presented.signed_in()?.filter(|_| has_token) else {
+        return Err(Code::LoginRequired.into());
     };
-    let is_admin = session.account().roles.iter().any(|role| role == "admin");
-    if is_admin { Ok(session) } else { Err(Code::Forbidden.into()) }
+    let account = session.account();
+    if account.roles.iter().any(|role| role == "admin") {
+        return Ok(session);
+    }
+    ask.audit(Audit {
+        event: "admin_refused",
+        account: Some(&account.name),
+        reason: Some(which.done(&ask.method())),
+        target: which.account(),
+        ..Audit::default()
+    });
+    Err(Code::Forbidden.into())
 }
 
 fn house<'a>(ask: &'a Ask<'_>) -> House<'a> {

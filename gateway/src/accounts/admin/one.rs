@@ -19,7 +19,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// `POST …/users`
-pub(super) async fn create(ask: &Ask<'_>) -> Result<Reply, Problem> {
+pub(super) async fn create(ask: &Ask<'_>) -> Result<(Reply, Uuid), Problem> {
     let (house, body) = (house(ask), read(ask)?);
     given::only(&body, given::OF_NEW)?;
     let new = New {
@@ -31,10 +31,10 @@ pub(super) async fn create(ask: &Ask<'_>) -> Result<Reply, Problem> {
         app: given::claims(&body, "app")?.unwrap_or_default(),
         disabled: given::flag(&body, "active")? == Some(false),
     };
-    let checked = manage::check(house, &names_of(ask, &body), new).await?;
+    let checked = manage::check(house, &names_of(ask, &body)?, new).await?;
     let wanted = given::credentials(house, &body, &checked.about())?;
     let account = manage::make(house, checked, wanted).await?;
-    Ok(told::account(ask, StatusCode::CREATED, body.shape == Shape::JsonApi, &account))
+    Ok((told::account(ask, StatusCode::CREATED, body.shape == Shape::JsonApi, &account), account.uuid))
 }
 
 /// `GET …/users/:uuid`
@@ -136,7 +136,9 @@ pub(super) async fn change_credential(ask: &Ask<'_>, uuid: Uuid, id: &str) -> Re
 pub(super) async fn remove_credential(ask: &Ask<'_>, uuid: Uuid, id: &str) -> Result<Reply, Problem> {
     known(ask, uuid).await?;
     let now = ask.control.clock.now();
-    match ask.control.store.remove_credential_of(uuid, id, now).await.map_err(|e| stuck(&e))? {
+    let there_are = ask.control.registry.ids();
+    let removed = ask.control.store.remove_credential_of(uuid, id, there_are, now).await;
+    match removed.map_err(|e| stuck(&e))? {
         Removed::None => Err(Code::NotFound.into()),
         Removed::Last => Err(Code::LastCredential.into()),
         Removed::Done => {
@@ -169,13 +171,17 @@ async fn changed(ask: &Ask<'_>, uuid: Uuid, change: AccountChange) -> Result<Acc
 }
 
 /// The strategy whose form the name of a new account has: that of its first credential.
-fn names_of(ask: &Ask<'_>, body: &Body) -> String {
+fn names_of(ask: &Ask<'_>, body: &Body) -> Result<String, Problem> {
     let config = &ask.control.config;
     let first = body.fields.get("credentials").and_then(|all| all.get(0)?.get("strategy")?.as_str());
     let usual = || config.accounts.bare_names.clone().or_else(|| config.login.default.clone());
     match first {
-        Some(first) if !body.fields.contains_key("password") => first.to_owned(),
-        _ => usual().unwrap_or_default(),
+        Some(first) if !body.fields.contains_key("password") => Ok(first.to_owned()),
+        _ => match usual() {
+            Some(usual) => Ok(usual),
+            // No strategy is the usual one: the only one that keeps passwords is meant, if it is.
+            None => Ok(manage::keeper(house(ask), None)?.id().to_owned()),
+        },
     }
 }
 

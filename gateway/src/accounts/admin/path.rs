@@ -29,9 +29,20 @@ impl Which<'_> {
         }
     }
 
+    /// Whose account it is about.
+    pub(super) fn account(self) -> Option<Uuid> {
+        match self {
+            Self::Users => None,
+            Self::User(uuid) | Self::Sessions(uuid) | Self::Credentials(uuid) | Self::Credential(uuid, _) => {
+                Some(uuid)
+            }
+        }
+    }
+
     /// What was done, as the audit trail says it.
     pub(super) fn done(self, method: &Method) -> &'static str {
         match (self, method) {
+            (_, &Method::GET) => "read",
             (Self::Users, _) => "account_made",
             (Self::User(_), &Method::DELETE) => "account_deleted",
             (Self::User(_), _) => "account_changed",

@@ -31,7 +31,7 @@ async fn nobody_who_is_not_signed_in_has_an_account_to_look_after() {
     ] {
         let answer = gateway.ask(method.clone(), path).json("{}").send().await;
         assert_eq!((answer.status, answer.code().as_str()), (401, "login_required"), "{method} {path}");
-        assert_eq!(answer.json()["login_url"], "/login");
+        assert_eq!(answer.json()["login_url"], "http://127.0.0.1:8080/login");
         let bad = gateway.ask(method.clone(), path).json("{}").bearer("nonsense").send().await;
         assert_eq!(bad.code(), "invalid_token", "{method} {path}");
     }

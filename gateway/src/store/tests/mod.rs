@@ -3,6 +3,7 @@
 mod accounts;
 mod changes;
 mod families;
+mod faults;
 mod flows;
 mod lockout;
 mod opening;
@@ -34,6 +35,7 @@ fn new_account(name: &str, email: Option<&str>) -> NewAccount {
         active: true,
         uuid: Random::system().uuid(),
         name: name.into(),
+        name_proved: true,
         email: email.map(str::to_owned),
         email_verified: true,
         display_name: Some("Ada Lovelace".into()),
