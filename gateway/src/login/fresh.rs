@@ -28,6 +28,8 @@ pub(crate) struct Asked {
 impl Asked {
     /// Checked before anything is done.
     pub(crate) fn read(ask: &Ask<'_>, body: &Body) -> Result<Self, Problem> {
+        // As at a login: what is sent must be what it says, also where nobody goes anywhere.
+        body.text("return_to")?;
         Ok(Self {
             shape: body.shape,
             browser: ask.is_browser_form(),

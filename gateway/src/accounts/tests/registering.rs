@@ -123,6 +123,7 @@ async fn what_no_account_can_be_made_of_is_refused_with_the_field() {
         ("metadata", deep, "nested"),
         ("display_name", json!("x\ny"), "display_name"),
         ("display_name", json!("x".repeat(129)), "display_name"),
+        ("return_to", json!(5), "return_to"),
         ("transport", json!("both"), "transport"),
         ("expires_in", json!(0), "expires_in"),
         ("expires_in", json!(86_401), "expires_in"),
