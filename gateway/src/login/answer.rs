@@ -120,9 +120,10 @@ pub(super) async fn next_step(
 
 /// A login was added to the account that is signed in; nobody is signed in by it.
 pub(super) fn linked(asked: &Asked, account: &Account) -> Reply {
-    match asked.browser {
-        true => reply::see_other(&asked.return_to),
-        false => reply::json(&json!({ "success": true, "authenticated": view::of(account) })),
+    match (asked.browser, asked.shape) {
+        (true, _) => reply::see_other(&asked.return_to),
+        (false, Shape::JsonApi) => reply::json_api(&view::resource(account, None)),
+        (false, _) => reply::json(&json!({ "success": true, "authenticated": view::of(account) })),
     }
 }
 

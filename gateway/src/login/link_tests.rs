@@ -45,6 +45,11 @@ async fn a_linked_login_opens_the_same_account() {
         gateway.post("/login/corp").cookie(&gateway.login("ann").await.cookie()).json(&form).send().await;
     assert_eq!((corp.status, &corp.json()["authenticated"]["name"]), (200, &json!("ann")), "{}", corp.text);
     assert!(corp.json()["token"].is_null());
+    let form = json!({"data": {"type": "users", "attributes": {"username": "x", "password": "right", "link": true}}});
+    scripted::sign_in("c", &json!({}));
+    let ann = gateway.login("ann").await.cookie();
+    let told = gateway.post("/login/corp").cookie(&ann).json(&form.to_string()).send().await;
+    assert_eq!(told.field("content-type"), "application/vnd.api+json", "{}", told.text);
 }
 
 #[tokio::test]
