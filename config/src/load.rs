@@ -79,9 +79,11 @@ fn find_among(flag: Option<PathBuf>, env: &[(String, String)], usual: &[PathBuf]
     let named = env.iter().find(|(name, value)| name == "PORTCULLIS_CONFIG" && !value.is_empty());
     let named = named.map(|(_, value)| (PathBuf::from(value), "$PORTCULLIS_CONFIG"));
     if let Some((file, by)) = flag.map(|file| (file, "-c")).or(named) {
-        return match file.exists() {
-            true => Ok(file),
-            false => Err(format!("there is no configuration at {} (named by {by})", file.display())),
+        let at = |what: &str| format!("{what} at {} (named by {by})", file.display());
+        return match file.try_exists() {
+            Ok(true) => Ok(file),
+            Ok(false) => Err(at("there is no configuration")),
+            Err(error) => Err(format!("{}: {error}", at("the configuration cannot be reached"))),
         };
     }
     if let Some(file) = usual.iter().find(|file| file.exists()) {

@@ -41,6 +41,7 @@ const SHAPES: &[(&str, &str, Shape)] = &[
     ("", "include", Shape::TextOrTexts),
     ("server", "listen", Shape::TextOrTexts),
     ("store", "key", Shape::Secret),
+    ("token", "secret", Shape::Secret),
     ("accounts", "registration", Shape::Words(&["closed", "open"])),
     ("mail", "url", Shape::Secret),
     ("session", "same_site", Shape::Words(&["lax", "strict"])),

@@ -52,6 +52,32 @@ fn every_identifier_field_and_the_default_strategy_sign_in() {
     site.send(&Request::post("/login/local").json(&twice)).expect(400, "malformed");
 }
 
+/// The page asks for what the gateway takes.
+#[test]
+fn an_operators_own_name_of_the_field_is_the_one_on_the_page() {
+    let more = format!("{ROUTES}\n[accounts]\nidentifiers = [\"user\", \"email\"]\n");
+    let gateway = Gateway::start(&config("http://127.0.0.1:1", "", &more));
+    gateway.add_user("alice", PASSWORD, &[]);
+    for target in ["/login", "/login/local"] {
+        let page = gateway.send(&Request::get(target).navigation()).text();
+        assert!(page.contains("name=\"user\"") && !page.contains("name=\"username\""), "{page}");
+    }
+    let next = gateway.send(&Request::get("/login/local").with("Accept", "application/json")).json();
+    assert_eq!(next["next"]["fields"][0]["name"], "user", "{next}");
+    let form = format!("user=alice&password={}", PASSWORD.replace(' ', "+"));
+    gateway.send(&Request::post("/login/local").navigation().form(&form)).expect(303, "");
+}
+
+#[test]
+fn what_is_neither_a_yes_nor_a_no_to_a_link_signs_nobody_in() {
+    for odd in [json!(1), json!("yes"), json!([]), json!({}), json!(null)] {
+        let body = json!({ "username": "alice", "password": PASSWORD, "link": odd });
+        post(&body.to_string()).expect(400, "malformed");
+    }
+    let body = json!({ "username": "alice", "password": PASSWORD, "link": "false" });
+    post(&body.to_string()).expect(200, "");
+}
+
 #[test]
 fn a_form_signs_in_programs_and_browsers() {
     let site = Site::shared();

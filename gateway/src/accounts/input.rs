@@ -26,11 +26,7 @@ pub(super) fn read(ask: &Ask<'_>) -> Result<Body, Problem> {
 
 /// The session that the request is made in.
 pub(super) async fn session(ask: &Ask<'_>) -> Result<Arc<LiveSession>, Problem> {
-    let Some(session) = presented(ask).await?.signed_in()? else {
-        let mut problem = Problem::from(Code::LoginRequired);
-        problem.login_url = Some(ask.control.config.endpoints.login.clone());
-        return Err(problem);
-    };
+    let session = presented(ask).await?.signed_in()?.ok_or(Code::LoginRequired)?;
     session.touch(ask.control.clock.now());
     Ok(session)
 }

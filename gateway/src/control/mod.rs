@@ -98,7 +98,12 @@ async fn answer_at(ask: Ask<'_>) -> Response<Bytes> {
     let control = ask.control;
     let response = match operate(&ask).await {
         Ok(response) => response,
-        Err(problem) => {
+        Err(mut problem) => {
+            if problem.code == Code::LoginRequired {
+                let config = &control.config;
+                let origin = &config.server.public_url.origin;
+                problem.login_url = Some(format!("{origin}{}", config.endpoints.login));
+            }
             if let Some(limit) = login::body::limit(&problem) {
                 ask.control.metrics.limit(limit);
             }

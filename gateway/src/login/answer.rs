@@ -102,6 +102,7 @@ pub(super) async fn next_step(
     form: &Form,
 ) -> Result<Reply, Problem> {
     if form.flow.is_empty() {
+        let form = &page::asking(ask, form.clone());
         return Ok(if asked.browser {
             page::first_page(ask, strategy, form, asked)
         } else {

@@ -108,9 +108,13 @@ fn is_shallow(value: &Value, left: usize) -> bool {
 
 /// The address, if somebody vouches for it: the strategy by `email_verified: true` (the
 /// boolean, not the word), or the operator by `trust_email` (contract section 1, E-mail).
+/// What a provider itself calls unverified no operator can have meant.
 fn verified_email(admission: &Admission, claims: &Claims) -> Option<String> {
-    let vouched =
-        admission.trust_email.unwrap_or_else(|| claims.get("email_verified") == Some(&Value::Bool(true)));
+    let said = claims.get("email_verified");
+    let vouched = match admission.trust_email {
+        Some(trusted) => trusted && said != Some(&Value::Bool(false)),
+        None => said == Some(&Value::Bool(true)),
+    };
     let address = claims.get("email").and_then(Value::as_str)?;
     vouched.then(|| new_address(address).ok()).flatten()
 }
@@ -189,6 +193,8 @@ mod tests {
         }
         assert_eq!(email("", json!({"email": "a@x.test"})).email, None);
         assert!(email("trust_email = true", json!({"email": "a@x.test"})).email.is_some());
+        let denied = email("trust_email = true", json!({"email": "a@x.test", "email_verified": false}));
+        assert!(denied.email.is_none());
         let mistrusted = email("trust_email = false", json!({"email": "a@x.test", "email_verified": true}));
         assert_eq!(mistrusted.email, None);
         let odd = email("", json!({"email": "attacker@evil.com@company.com", "email_verified": true}));

@@ -4,7 +4,7 @@
 
 use super::{
     asked::Asked,
-    body::Body,
+    body::{Body, malformed},
     decide::Decided,
     external::{Judged, judge},
     kept::Link,
@@ -28,12 +28,15 @@ use std::{sync::Arc, time::Duration};
 /// How long after a login its account may be changed without another one.
 const FRESH: Duration = Duration::from_secs(600);
 
-/// Whether a body asks for it.
-pub(super) fn is_asked(body: &Body) -> bool {
+/// Whether a body asks for it. What is neither a yes nor a no is refused: it would sign
+/// somebody in where a link was meant.
+pub(super) fn is_asked(body: &Body) -> Result<bool, Problem> {
     match body.fields.get("link") {
-        Some(Value::Bool(asked)) => *asked,
-        Some(Value::String(text)) => matches!(text.as_str(), "true" | "1" | "on"),
-        _ => false,
+        None | Some(Value::Bool(false)) => Ok(false),
+        Some(Value::Bool(true)) => Ok(true),
+        Some(Value::String(text)) if matches!(text.as_str(), "true" | "1" | "on") => Ok(true),
+        Some(Value::String(text)) if matches!(text.as_str(), "false" | "0" | "off" | "") => Ok(false),
+        Some(_) => Err(malformed("link: must be true or false")),
     }
 }
 

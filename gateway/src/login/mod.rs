@@ -88,7 +88,7 @@ async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply
 
 /// The account that the login is to be added to, if that was asked for and may be.
 async fn link_to(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Option<kept::Link>, Problem> {
-    match link::is_asked(body) {
+    match link::is_asked(body)? {
         true => link::wanted(ask, strategy).await.map(Some),
         false => Ok(None),
     }
@@ -121,8 +121,12 @@ async fn decide(
         true => who::credential(ask, strategy.id(), named).await?,
         false => None,
     };
+    let mut form = asked.form.clone();
+    if let (false, Some(name)) = (strategy.operations().credentials, form.get_mut("username")) {
+        *name = who::without_ending(strategy.id(), name).to_owned();
+    }
     let begin = Begin {
-        form: asked.form.clone(),
+        form,
         credential: handed.as_ref().map(who::Handed::to_strategy),
         resume_url: callback::url(ask, strategy),
         state: state.to_owned(),

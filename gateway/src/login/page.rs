@@ -152,12 +152,24 @@ async fn first(ask: &Ask<'_>, strategy: &Instance, state: &str) -> Result<Outcom
     let resume_url = callback::url(ask, strategy);
     let begin = Begin { state: state.to_owned(), resume_url, ..Begin::default() };
     match strategy.begin(call(ask, strategy), begin).await {
+        Ok(Outcome::Form(form)) => Ok(Outcome::Form(asking(ask, form))),
         Ok(outcome) => Ok(outcome),
         Err(CallError::Busy) => Err(Code::Busy.into()),
         Err(CallError::ProviderInvalid) => Err(Code::ProviderInvalid.into()),
         Err(CallError::BadRequest { field, message }) => Err(malformed(format!("{field}: {message}"))),
         Err(_) => Err(Code::StrategyUnavailable.into()),
     }
+}
+
+/// The form with the name that the operator gave the field that says who
+/// (`[accounts] identifiers`): what is asked for must be what is taken.
+pub(super) fn asking(ask: &Ask<'_>, mut form: Form) -> Form {
+    let names = &ask.control.config.accounts.identifiers;
+    if let (Some(first), false) = (names.first(), names.iter().any(|name| name == "username")) {
+        let who = form.fields.iter_mut().filter(|field| field.name == "username");
+        who.for_each(|field| field.name.clone_from(first));
+    }
+    form
 }
 
 fn render(

@@ -73,6 +73,15 @@ pub(super) async fn find(ask: &Ask<'_>, strategy: &Instance, identifier: &str) -
     Ok(Named { key, account })
 }
 
+/// The name as a directory knows it: `ann@corp`, as the account is called here, is `ann` at
+/// `corp`'s own form (contract section 1, Names).
+pub(super) fn without_ending<'t>(strategy: &str, typed: &'t str) -> &'t str {
+    match typed.trim_end().rsplit_once('@') {
+        Some((name, ending)) if !name.trim().is_empty() && ending.eq_ignore_ascii_case(strategy) => name,
+        _ => typed,
+    }
+}
+
 /// The credential to be looked at. For an unknown name the store is asked all the same;
 /// an inactive account is as good as unknown.
 pub(super) async fn credential(
@@ -95,4 +104,24 @@ pub(super) async fn credential(
 pub(crate) fn store_failed(error: &StoreError) -> Problem {
     tracing::error!(error = %error.0, "the store did not answer a login");
     Code::StoreUnavailable.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_ending;
+
+    #[test]
+    fn a_directorys_own_form_takes_a_name_with_its_ending() {
+        for (typed, name) in [
+            ("ann@corp", "ann"),
+            ("Ann@CORP ", "Ann"),
+            ("ann@x.test@corp", "ann@x.test"),
+            ("ann", "ann"),
+            ("ann@other", "ann@other"),
+            ("@corp", "@corp"),
+            ("ann@corp.test", "ann@corp.test"),
+        ] {
+            assert_eq!(without_ending("corp", typed), name, "{typed}");
+        }
+    }
 }

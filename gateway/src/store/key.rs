@@ -86,12 +86,20 @@ fn text(key: &StoreKey, store: &Path) -> Result<Zeroizing<String>, OpenError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing(path, store)),
         Err(error) => return Err(failed(error)),
     };
-    if file.metadata().map_err(failed)?.mode() & 0o077 != 0 {
+    // What holds of every file with a secret (contract, section 3).
+    let mode = file.metadata().map_err(failed)?.mode();
+    if mode & 0o022 != 0 {
         return Err(OpenError(format!(
-            "the key file {0} is open to other users: run `chmod 600 {0}`, and if somebody may have read it, \
-             treat it as known",
+            "the key file {0} may be written by other users: run `chmod 600 {0}`, and see that it is still yours",
             path.display()
         )));
+    }
+    if mode & 0o004 != 0 {
+        tracing::warn!(
+            "the key file {0} may be read by every user: run `chmod 600 {0}`, and if somebody may have read \
+             it, treat it as known",
+            path.display()
+        );
     }
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text).map_err(failed)?;

@@ -12,7 +12,10 @@
 //!
 //! An attempt counts as failed until it is given back or cleared. Locks end no session.
 
-use super::{Attempt, LockoutLimits, Reservation, Store, Stored, column_millis, millis, open::OpenError};
+use super::{
+    Attempt, LockoutLimits, Reservation, Store, Stored, column_millis, millis, open::OpenError,
+    underway::Coming,
+};
 use crate::{clock::UnixMillis, random::Random};
 use aws_lc_rs::hmac;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -32,8 +35,12 @@ const KNOWN: Duration = Duration::from_secs(30 * 24 * 3_600);
 #[derive(Clone)]
 pub(super) struct Key(hmac::Key);
 
+/// For so long an attempt waits for others of its pair, which may turn out to be none of
+/// the failures that they are counted as.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Where failures are counted.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Counter {
     Pair {
         account: String,
@@ -81,7 +88,8 @@ struct Failures {
 
 impl Store {
     /// Counts a failure before the password is looked at, atomically with the question
-    /// whether one more is allowed. `account` is who was named, known or not.
+    /// whether one more is allowed. `account` is who was named, known or not. A pair that is
+    /// locked because of attempts under way is asked about again when they are decided.
     pub async fn attempt(
         &self,
         account: &str,
@@ -89,23 +97,41 @@ impl Store {
         limits: LockoutLimits,
         now: UnixMillis,
     ) -> Stored<Attempt> {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let (attempt, others) = self.attempt_now(account, client, limits, now).await?;
+            let Some(others) = others else { return Ok(attempt) };
+            if tokio::time::timeout_at(until, others.decided()).await.is_err() {
+                return Ok(attempt);
+            }
+        }
+    }
+
+    async fn attempt_now(
+        &self,
+        account: &str,
+        client: IpAddr,
+        limits: LockoutLimits,
+        now: UnixMillis,
+    ) -> Stored<(Attempt, Option<Coming>)> {
         let (account, key) = (account.to_owned(), self.inner.lockout_key.clone());
+        let underway = self.inner.underway.clone();
         self.write(move |db| {
             let pair = pair(db, &key, &account, client)?;
             let address = address(&key, client);
             let whole = whole(&key, &pair, &account);
             let mut tried = load(db, &pair)?;
             if let Some(until) = tried.locked(limits.window, now) {
-                return Ok(Attempt::Locked(until));
+                return Ok((Attempt::Locked(until), underway.coming(&pair)));
             }
             let mut anywhere = load(db, &whole)?;
             anywhere.times.retain(|at| now.since(*at) < DAY);
             if anywhere.times.len() >= at_least_one(limits.account_failures) && !is_known(db, &pair, now)? {
-                return Ok(Attempt::Closed);
+                return Ok((Attempt::Closed, None));
             }
             let mut seen = load(db, &address)?;
             if let Some(seconds) = seen.too_many(limits.per_address, now) {
-                return Ok(Attempt::TooMany(seconds));
+                return Ok((Attempt::TooMany(seconds), None));
             }
             tried.times.push(now);
             if tried.times.len() >= at_least_one(limits.failures) {
@@ -119,7 +145,8 @@ impl Store {
             save(db, &whole, &anywhere, now.plus(DAY))?;
             save(db, &pair, &tried, now.plus(limits.window))?;
             save(db, &address, &seen, now.plus(MINUTE))?;
-            Ok(Attempt::Counted(Reservation { pair, account: whole, address, at: now }))
+            let _underway = underway.begin(&pair);
+            Ok((Attempt::Counted(Reservation { pair, account: whole, address, at: now, _underway }), None))
         })
         .await
     }

@@ -29,6 +29,7 @@ mod refreshes;
 mod sessions;
 mod shown;
 mod thread;
+mod underway;
 
 pub use events::{Change, Event};
 pub use external::{ExternalLogin, ExternalOutcome, Linked};
@@ -152,7 +153,7 @@ pub struct Credential {
 }
 
 /// What lockout says before a password is looked at.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Attempt {
     /// Go on; the failure is already counted and can be given back or cleared.
     Counted(Reservation),
@@ -164,8 +165,9 @@ pub enum Attempt {
     TooMany(u32),
 }
 
-/// A failure that was counted before the password was looked at.
-#[derive(Clone, Debug)]
+/// A failure that was counted before the password was looked at. Dropped, it is decided:
+/// given back and cleared come first.
+#[derive(Debug)]
 pub struct Reservation {
     /// The account from this network.
     pair: lockout::Counter,
@@ -175,6 +177,7 @@ pub struct Reservation {
     address: lockout::Counter,
     /// When it was counted.
     at: UnixMillis,
+    _underway: underway::Attempting,
 }
 
 /// The limits of `[lockout]`.
@@ -209,6 +212,7 @@ struct Inner {
     path: PathBuf,
     sealer: OnceLock<Sealer>,
     lockout_key: lockout::Key,
+    underway: underway::Underway,
     /// Questions that were put: what equal work is proven by.
     asked: AtomicU64,
     /// Questions that were not answered.

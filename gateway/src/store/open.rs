@@ -144,6 +144,7 @@ fn start(
             path,
             sealer,
             lockout_key,
+            underway: Default::default(),
             asked: Default::default(),
             errors: Default::default(),
             _lock: lock,

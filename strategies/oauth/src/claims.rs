@@ -58,6 +58,7 @@ pub(crate) fn mapped(mut found: Claims, settings: &Settings, vouches: bool) -> R
     let email = text(&paths.email);
     let groups = groups(&found, &paths.groups);
     let verified = vouches && found.get("email_verified") == Some(&Value::Bool(true));
+    let said = found.contains_key("email_verified");
     // Only the standard claim is what `email_verified` speaks of.
     let same = email.is_some() && found.get("email").and_then(Value::as_str) == email.as_deref();
     for name in OF_THE_TOKEN.iter().chain(&["name", "display_name", "email", "email_verified", "groups"]) {
@@ -70,7 +71,9 @@ pub(crate) fn mapped(mut found: Claims, settings: &Settings, vouches: bool) -> R
     };
     put("name", name.map(Value::from));
     put("display_name", display_name.map(Value::from));
-    put("email_verified", (email.is_some() && vouches).then_some(Value::Bool(verified && same)));
+    // Said only where the provider said it, of this address: to be silent is no "no", which
+    // `trust_email` could not overrule.
+    put("email_verified", (email.is_some() && vouches && same && said).then_some(Value::Bool(verified)));
     put("email", email.map(Value::from));
     put("groups", groups.map(Value::from));
     fitting(found)

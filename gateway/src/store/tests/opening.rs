@@ -123,7 +123,10 @@ fn with_a_wrong_a_missing_or_an_open_key_it_stops_and_says_what_can_be_done() {
     // The same text from the configuration is the same key.
     drop(Store::open(serve(given(text.trim_end()))).unwrap());
 
-    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    // What everybody may read is a warning, as of every secret (contract, section 3).
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    drop(Store::open(options(&folder, OpenMode::Serve)).unwrap());
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o620)).unwrap();
     let open = refused(options(&folder, OpenMode::Serve));
     assert!(open.contains("chmod 600"), "{open}");
     fs::remove_file(&key).unwrap();
