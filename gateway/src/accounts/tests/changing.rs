@@ -36,7 +36,7 @@ async fn nobody_who_is_not_signed_in_has_an_account_to_look_after() {
         assert_eq!(bad.code(), "invalid_token", "{method} {path}");
     }
     let page = gateway.get("/auth/me").navigating().send().await;
-    assert_eq!((page.status, page.text.contains("href=\"/login\"")), (401, true));
+    assert_eq!((page.status, page.text.contains("href=\"http://127.0.0.1:8080/login\"")), (401, true));
     let known = gateway.get("/.well-known/change-password").send().await;
     assert_eq!((known.status, known.location()), (303, "/auth/me"));
 }

@@ -101,9 +101,10 @@ async fn an_address_is_proven_only_by_the_boolean_beside_it() {
     for (claims, userinfo, verified) in [
         (json!({ "email_verified": "true" }), json!({}), Some(false)),
         (json!({ "email_verified": 1 }), json!({}), Some(false)),
-        (json!({ "email_verified": null }), json!({}), Some(false)),
+        // Silence is no "no": the operator may still trust the address.
+        (json!({ "email_verified": null }), json!({}), None),
         (json!({ "email_verified": false }), json!({}), Some(false)),
-        (json!({}), json!({ "email": "other@example.com" }), Some(false)),
+        (json!({}), json!({ "email": "other@example.com" }), None),
         (json!({}), json!({ "email": "other@example.com", "email_verified": true }), Some(true)),
         (json!({ "email": null }), json!({}), None),
         (json!({}), json!({}), Some(true)),
