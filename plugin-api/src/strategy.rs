@@ -42,6 +42,48 @@ impl Operations {
         change_secret: false,
         diagnose: false,
     };
+
+    /// Their names, as a library's information and a message say them.
+    pub fn names(self) -> Vec<String> {
+        let all = [
+            ("resume", self.resume),
+            ("credentials", self.credentials),
+            ("refresh", self.refresh),
+            ("logout", self.logout),
+            ("notice", self.notice),
+            ("change_secret", self.change_secret),
+            ("diagnose", self.diagnose),
+        ];
+        all.into_iter().filter(|(_, does)| *does).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Those that are named; an unknown name is of a later minor version.
+    pub fn named(names: &[String]) -> Self {
+        let has = |name: &str| names.iter().any(|one| one == name);
+        Self {
+            resume: has("resume"),
+            credentials: has("credentials"),
+            refresh: has("refresh"),
+            logout: has("logout"),
+            notice: has("notice"),
+            change_secret: has("change_secret"),
+            diagnose: has("diagnose"),
+        }
+    }
+
+    /// What both do.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            resume: self.resume && other.resume,
+            credentials: self.credentials && other.credentials,
+            refresh: self.refresh && other.refresh,
+            logout: self.logout && other.logout,
+            notice: self.notice && other.notice,
+            change_secret: self.change_secret && other.change_secret,
+            diagnose: self.diagnose && other.diagnose,
+        }
+    }
 }
 
 /// Fills a slice with unpredictable bytes.

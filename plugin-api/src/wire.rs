@@ -35,6 +35,15 @@ pub struct Start {
     pub cores: usize,
 }
 
+/// What a new instance says of itself. A library of the first gateways says nothing.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct Begun {
+    /// What it does beyond `begin`, where its settings leave something of its kind out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Vec<String>>,
+}
+
 fn one() -> usize {
     1
 }

@@ -102,22 +102,32 @@ pub(super) fn start(of: Making, settings: Object, host: Host) -> Starting {
         }
         let reply = waiting.answer().await;
         match reply.status {
-            abi::STATUS_OK if matches!(instance.made.get(), Some(Some(_))) => {}
-            abi::STATUS_OK => return Err(failed("it made nothing".into())),
-            _ => {
-                return Err(match fault(reply) {
-                    Ok(fault) if fault.code == "settings" => fault.into(),
-                    Ok(fault) => match StartError::from(fault) {
-                        StartError::Failed(why) => failed(lent::one_line(&why)),
-                        settings => settings,
-                    },
-                    Err(why) => failed(why),
-                });
+            abi::STATUS_OK if matches!(instance.made.get(), Some(Some(_))) => {
+                let operations = reply.body.and_then(|body| offered(&body, of.operations));
+                let operations =
+                    operations.map_err(|why| failed(format!("sent an unreadable answer: {why}")))?;
+                Ok(Arc::new(Foreign { kind: of.kind, operations, instance }) as Arc<dyn DynStrategy>)
             }
+            abi::STATUS_OK => Err(failed("it made nothing".into())),
+            _ => Err(match fault(reply) {
+                Ok(fault) if fault.code == "settings" => fault.into(),
+                Ok(fault) => match StartError::from(fault) {
+                    StartError::Failed(why) => failed(lent::one_line(&why)),
+                    settings => settings,
+                },
+                Err(why) => failed(why),
+            }),
         }
-        let (kind, operations) = (of.kind, of.operations);
-        Ok(Arc::new(Foreign { kind, operations, instance }) as Arc<dyn DynStrategy>)
     })
+}
+
+/// What an instance does of what its kind does: all of it, unless it says less.
+fn offered(said: &[u8], kind: Operations) -> Result<Operations, String> {
+    if said.is_empty() {
+        return Ok(kind);
+    }
+    let said = wire::decode::<wire::Begun>(said)?.operations;
+    Ok(said.map_or(kind, |names| kind.and(Operations::named(&names))))
 }
 
 impl Foreign {

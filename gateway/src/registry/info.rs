@@ -40,16 +40,7 @@ pub struct KindInfo {
 impl KindInfo {
     /// What beyond `begin` it does.
     pub fn can(&self) -> Operations {
-        let has = |name: &str| self.operations.iter().any(|one| one == name);
-        Operations {
-            resume: has("resume"),
-            credentials: has("credentials"),
-            refresh: has("refresh"),
-            logout: has("logout"),
-            notice: has("notice"),
-            change_secret: has("change_secret"),
-            diagnose: has("diagnose"),
-        }
+        Operations::named(&self.operations)
     }
 }
 

@@ -239,7 +239,7 @@ async fn begun(
     match first.await {
         Err(otherwise) => otherwise,
         Ok(Ok(Ok(strategy))) => {
-            made.done();
+            made.ok(&wire::Begun { operations: Some(strategy.operations().names()) });
             Begun::Made(strategy)
         }
         Ok(Ok(Err(error))) => {

@@ -246,6 +246,13 @@ async fn a_panic_anywhere_in_a_library_is_an_error_of_that_call() {
     assert_eq!(ask(&broken, "any", "").await.unwrap_err(), CallError::Unavailable);
 }
 
+#[tokio::test]
+async fn an_instance_in_a_library_offers_as_much_as_its_settings_do() {
+    assert!(one(odd(), "", "odd", "").await.operations().change_secret);
+    let less = one(odd(), "", "odd", "start = \"less\"").await.operations();
+    assert!(!less.change_secret && less.refresh && less.resume, "{less:?}");
+}
+
 /// What this process has of its own: threads by name, descriptors.
 fn held(thread: &str) -> (usize, usize) {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();

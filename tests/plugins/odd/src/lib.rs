@@ -18,6 +18,7 @@ use tokio::{
 pub struct Odd {
     host: Host,
     panics_in_drop: bool,
+    does_less: bool,
 }
 
 /// Its drop panics, wherever it is dropped.
@@ -52,6 +53,10 @@ impl Strategy for Odd {
         diagnose: true,
     };
 
+    fn offered(&self) -> Operations {
+        Operations { change_secret: !self.does_less, ..Self::OPERATIONS }
+    }
+
     async fn start(settings: Object, host: Host) -> Result<Self, StartError> {
         match settings.get("start").and_then(|how| how.as_str()) {
             Some("panic") => panic!("start on purpose"),
@@ -68,7 +73,7 @@ impl Strategy for Odd {
                     expected: None,
                 },
             ])),
-            how => Ok(Self { host, panics_in_drop: how == Some("end") }),
+            how => Ok(Self { host, panics_in_drop: how == Some("end"), does_less: how == Some("less") }),
         }
     }
 
