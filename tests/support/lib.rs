@@ -7,12 +7,13 @@
 //! it · `websocket.rs` `frames.rs` frames by hand · `login.rs` signing in · `load.rs` many requests at a
 //! steady rate · `wait.rs` conditions instead of sleeps · `rng.rs` repeatable variants ·
 //! `libraries.rs` strategy libraries · `services.rs` programs that may be missing · `certificates.rs` a private authority ·
-//! `directory.rs` an OpenLDAP server.
+//! `directory.rs` an OpenLDAP server · `corp.rs` a gateway before it · `swallow.rs` a way to it that loses what it carries.
 //!
 //! What may not come in: a crate of the gateway. The tests know the contract only.
 
 pub mod certificates;
 pub mod connection;
+pub mod corp;
 pub mod directory;
 pub mod frames;
 pub mod gateway;
@@ -29,11 +30,13 @@ pub mod response;
 pub mod rng;
 pub mod services;
 pub mod site;
+pub mod swallow;
 pub mod upstream;
 pub mod wait;
 pub mod websocket;
 
 pub use connection::{Broken, Connection};
+pub use corp::Corp;
 pub use gateway::Gateway;
 pub use login::Login;
 pub use recorded::Recorded;

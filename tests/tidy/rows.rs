@@ -17,6 +17,7 @@ const GROUPS: &[(char, usize)] = &[
     ('G', 7),
     ('O', 22),
     ('J', 13),
+    ('L', 10),
 ];
 
 /// What each row says, in order.

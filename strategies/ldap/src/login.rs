@@ -14,12 +14,16 @@ use crate::{
 };
 use portcullis_plugin_api::{Answer, Authenticated, Begin, Denial, Outcome, StrategyError};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// The most bytes of a password (contract section 5) and of a name.
 const MOST_BYTES: usize = 1024;
+
+/// A wrong password is answered after a multiple of this. A server compares and writes
+/// something down for who is there, and for who is not it does neither (row W-01).
+const BEAT: Duration = Duration::from_millis(20);
 
 /// A name and a password that may go on the wire.
 pub(crate) struct Credentials {
@@ -54,14 +58,24 @@ pub(crate) fn fit_for_the_wire(field: &str, password: &str) -> Answer<()> {
     }
 }
 
+/// The end of the beat that `now` lies in.
+fn next_beat(begun: Instant, now: Instant) -> Instant {
+    let beats = now.duration_since(begun).as_micros() / BEAT.as_micros() + 1;
+    begun + BEAT * u32::try_from(beats).unwrap_or(u32::MAX)
+}
+
 fn bad(field: &str, message: &str) -> StrategyError {
     StrategyError::BadRequest { field: field.to_owned(), message: message.to_owned() }
 }
 
 impl Ldap {
     pub(crate) async fn log_in(&self, request: Begin) -> Answer<Outcome> {
-        let credentials = Credentials::of(request.form)?;
-        self.sign_in(&credentials, self.directory.deadline()).await
+        let (begun, credentials) = (Instant::now(), Credentials::of(request.form)?);
+        let outcome = self.sign_in(&credentials, self.directory.deadline()).await?;
+        if matches!(&outcome, Outcome::Denied(denied) if denied.reason == Denial::BadCredentials) {
+            tokio::time::sleep_until(next_beat(begun, Instant::now())).await;
+        }
+        Ok(outcome)
     }
 
     /// With credentials that were read, until a deadline.
@@ -246,5 +260,19 @@ impl Ldap {
             refresh_after: self.settings.service.as_ref().map(|_| self.settings.refresh),
             ..Authenticated::of(subject)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_comes_at_the_end_of_a_beat_and_never_before_its_own_time() {
+        let begun = Instant::now();
+        for (took, told) in [(0, 20), (1, 20), (19, 20), (20, 40), (39, 40), (4999, 5000)] {
+            let now = begun + Duration::from_millis(took);
+            assert_eq!(next_beat(begun, now), begun + Duration::from_millis(told), "{took}");
+        }
     }
 }

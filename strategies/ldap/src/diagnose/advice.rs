@@ -41,6 +41,20 @@ pub(super) fn tls(at: &ServerAt, tls: &Tls, trouble: &Trouble) -> String {
             Some(_) => "the certificate is from another authority than that of tls.ca".to_owned(),
         };
     }
+    // The authority's name is that of tls.ca, and its key another.
+    if text.contains("BadSignature") {
+        return "the certificate is from another authority than that of tls.ca, though of the same name: was the \
+                authority made anew? Then copy its certificate again"
+            .to_owned();
+    }
+    if text.contains("CaUsedAsEndEntity") || text.contains("UnsupportedCertVersion") {
+        return "the server's certificate has signed itself, or is of an old form: give the server one from an \
+                authority (also one of your own), and set tls.ca to that authority's certificate"
+            .to_owned();
+    }
+    if text.contains("NotValidYet") {
+        return "the server's certificate is not valid yet: compare the clocks of both machines".to_owned();
+    }
     if text.contains("NotValidForName") || text.contains("not valid for name") {
         return format!(
             "the certificate is for other names than {}: use one of them in the URL, or set tls.server_name",

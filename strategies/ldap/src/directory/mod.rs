@@ -176,7 +176,8 @@ impl Directory {
                     return Ok(result);
                 }
                 Err(trouble) if matches!(work, Work::Change(_)) => return Err(trouble),
-                Err(_) => {}
+                // Its neighbours have rested beside it.
+                Err(_) => server.empty(),
             }
         }
         let mut connection = open(server, self, purpose, self.step(until, others)).await?;

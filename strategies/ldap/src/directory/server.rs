@@ -103,7 +103,7 @@ impl Server {
     }
 
     /// Closes what rests: after a failure the rest is suspect.
-    fn empty(&self) {
+    pub(super) fn empty(&self) {
         self.shelf(Purpose::Search).clear();
         self.shelf(Purpose::Bind).clear();
     }

@@ -117,6 +117,33 @@ async fn a_search_without_an_end_or_with_too_much_in_it_decides_nothing() {
     }
 }
 
+/// Row N-87: two entries at most, for no longer than the login may take, without aliases.
+#[tokio::test]
+async fn a_search_for_a_person_says_how_much_it_wants() {
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let (port, _) = listen(move |mut guest: Guest| {
+        let told = told.clone();
+        async move {
+            while let Some(heard) = guest.hear().await {
+                match heard.operation {
+                    0x60 => guest.end(heard.id, 0x61, 0).await,
+                    _ => {
+                        told.send(heard.bytes).unwrap();
+                        guest.end(heard.id, 0x65, 0).await;
+                    }
+                }
+            }
+        }
+    })
+    .await;
+    crate::support::wrong(login(&before(port, json!({"timeout": "4s"})).await, "alice", "alice-pass").await);
+    let search = hears.recv().await.unwrap();
+    // Whole subtree, aliases never, sizeLimit 2, timeLimit of one byte (RFC 4511 §4.5.1).
+    let limits = [0x0a, 1, 2, 0x0a, 1, 0, 2, 1, 2, 2, 1];
+    let at = search.windows(limits.len()).position(|part| part == limits).expect("the limits are there");
+    assert!((1..=4).contains(&search[at + limits.len()]), "{search:?}");
+}
+
 /// Row L-08: a referral is passed over in a search and decides nothing in a bind, and
 /// nobody connects to where it points.
 #[tokio::test]
