@@ -223,6 +223,27 @@ fn what_is_no_preflight_is_asked_who_it_is() {
     }
 }
 
+// P-25: an upgrade passes after the same checks as everything else (contract
+// section 7), and a preflight is asked nothing.
+#[test]
+fn a_preflight_opens_no_tunnel() {
+    let site = site();
+    for (target, origin) in [("/open/x", EVIL), ("/shop/x", SHOP)] {
+        for fields in [
+            &[("Connection", "Upgrade"), ("Upgrade", "websocket")][..],
+            &[("Connection", "keep-alive, upgrade"), ("Upgrade", "tcp")],
+            &[("Upgrade", "websocket")],
+            &[("Connection", "upgrade")],
+        ] {
+            let mark = mark();
+            let asks = |request: Request, (name, value): &(&str, &str)| request.with(name, value);
+            let request = fields.iter().fold(preflight(&format!("{target}/{mark}"), origin), asks);
+            site.send(&request).expect(401, "login_required");
+            assert!(site.upstream.all_marked(&mark).is_empty(), "{fields:?}");
+        }
+    }
+}
+
 #[test]
 fn a_preflight_takes_the_route_of_the_method_it_announces() {
     let site = site();

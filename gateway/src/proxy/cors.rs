@@ -76,7 +76,8 @@ pub struct Preflight<'a> {
 impl<'a> Preflight<'a> {
     /// If it is one.
     pub fn of(method: &str, head: &'a Head, bytes: &'a [u8]) -> Option<Self> {
-        if method != "OPTIONS" || head.framing != Framing::None {
+        // No browser's question asks for another protocol, and nobody gets a tunnel unasked.
+        if method != "OPTIONS" || head.framing != Framing::None || asks_to_switch(head, bytes) {
             return None;
         }
         let named = |name: &str| {
@@ -112,6 +113,11 @@ pub fn endpoint_preflight(request: &Request<'_>) -> Option<Answer> {
         answer.push_field(b"access-control-allow-headers", names);
     }
     Some(answer)
+}
+
+fn asks_to_switch(head: &Head, bytes: &[u8]) -> bool {
+    let mut connection = head.values(Known::Connection, bytes).flat_map(tokens);
+    head.value(Known::Upgrade, bytes).is_some() || connection.any(|t| t.eq_ignore_ascii_case(b"upgrade"))
 }
 
 fn is_name(token: &[u8]) -> bool {
