@@ -4,7 +4,7 @@
 use super::{
     http1::{
         body::{BadChunk, Body},
-        head::{BadHead, Head, Limits, Scanner},
+        head::{BadHead, Head, Limits, Search},
     },
     stream::{ReadHalf, WriteHalf},
     timers::{Elapsed, Watch},
@@ -48,7 +48,7 @@ impl Client<'_> {
             let snapshot = worker.snapshot();
             (head_limits(&snapshot.limits), snapshot.limits.header_timeout, snapshot.limits.idle_timeout)
         };
-        let mut scanner = Scanner::default();
+        let mut search = Search::default();
         if self.input.is_empty() {
             worker.buffers.give(std::mem::take(&mut self.input));
             let readable = poll_fn(|context| self.reader.poll_readable(context));
@@ -60,8 +60,7 @@ impl Client<'_> {
         }
         self.watch.arm(head_time);
         loop {
-            skip_empty_line(&mut self.input);
-            if let Some(end) = scanner.find_end(&self.input, limits).map_err(NoHead::Bad)? {
+            if let Some(end) = search.find_end(&mut self.input, limits).map_err(NoHead::Bad)? {
                 self.watch.disarm();
                 return self.head.read(&self.input[..end], limits).map_err(NoHead::Bad);
             }
@@ -89,13 +88,6 @@ impl Client<'_> {
 
 fn head_limits(limits: &portcullis_config::Limits) -> Limits {
     Limits { bytes: limits.header_bytes, fields: limits.headers, request_line: limits.request_line }
-}
-
-/// RFC 9112 §2.2: one empty line before a request line is some old client's habit.
-fn skip_empty_line(input: &mut Vec<u8>) {
-    if input.starts_with(b"\r\n") {
-        input.drain(..2);
-    }
 }
 
 /// Writes all of it, each step within `limit`.

@@ -149,6 +149,32 @@ pub struct Limits {
     pub request_line: usize,
 }
 
+/// Looks for a whole head at the beginning of what a client sends. What it says of the
+/// same bytes is the same in however many pieces they come.
+#[derive(Debug, Default)]
+pub struct Search {
+    scanner: Scanner,
+    begun: bool,
+}
+
+impl Search {
+    /// The length of the head with its last empty line, once it is whole.
+    pub fn find_end(&mut self, input: &mut Vec<u8>, limits: Limits) -> Result<Option<usize>, BadHead> {
+        if !self.begun {
+            // RFC 9112 §2.2: one empty line before a request line is some old client's habit.
+            // Half of one says nothing yet.
+            if input.is_empty() || input == b"\r" {
+                return Ok(None);
+            }
+            if input.starts_with(b"\r\n") {
+                input.drain(..2);
+            }
+            self.begun = true;
+        }
+        self.scanner.find_end(input, limits)
+    }
+}
+
 /// Looks for the end of a head in a buffer that grows, each byte once.
 #[derive(Debug, Default)]
 pub struct Scanner {
@@ -163,6 +189,7 @@ impl Scanner {
     pub fn find_end(&mut self, buffer: &[u8], limits: Limits) -> Result<Option<usize>, BadHead> {
         while let Some(found) = memchr::memchr(b'\n', &buffer[self.at..]) {
             let newline = self.at + found;
+            self.check_room(newline, limits)?;
             self.at = newline + 1;
             if newline == self.line_start || buffer[newline - 1] != b'\r' {
                 return Err(BadHead::Bad("a line of the head does not end in CR LF"));
@@ -178,10 +205,16 @@ impl Scanner {
             }
         }
         self.at = buffer.len();
-        if self.lines == 0 && buffer.len() > limits.request_line + 2 {
+        self.check_room(buffer.len(), limits)?;
+        Ok(None)
+    }
+
+    /// So many bytes have come, and the line that they end in goes on.
+    fn check_room(&self, length: usize, limits: Limits) -> Result<(), BadHead> {
+        if self.lines == 0 && length > limits.request_line + 2 {
             return Err(BadHead::RequestLineTooLong);
         }
-        if buffer.len() > limits.bytes { Err(BadHead::TooLarge) } else { Ok(None) }
+        if length > limits.bytes { Err(BadHead::TooLarge) } else { Ok(()) }
     }
 }
 

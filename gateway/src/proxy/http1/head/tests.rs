@@ -119,6 +119,51 @@ fn limits_hold_to_the_byte() {
     assert_eq!(Scanner::default().find_end(endless.as_bytes(), LIMITS), Err(BadHead::RequestLineTooLong));
 }
 
+/// What is found, and what the head is, of bytes that come in pieces.
+fn searched(bytes: &[u8], cuts: &[usize]) -> Result<Option<Vec<u8>>, BadHead> {
+    let mut cuts: Vec<usize> = cuts.iter().copied().filter(|cut| *cut < bytes.len()).collect();
+    cuts.sort_unstable();
+    cuts.push(bytes.len());
+    let (mut search, mut input, mut taken) = (Search::default(), Vec::new(), 0);
+    for cut in cuts {
+        input.extend_from_slice(&bytes[taken..cut]);
+        taken = cut;
+        if let Some(end) = search.find_end(&mut input, LIMITS)? {
+            Head::default().read(&input[..end], LIMITS)?;
+            return Ok(Some(input[..end].to_vec()));
+        }
+    }
+    Ok(None)
+}
+
+/// Heads, bits of heads, and what comes between.
+fn any_head() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just("\r\n".to_owned()),
+        Just("\r".to_owned()),
+        Just("\n".to_owned()),
+        Just("\r\n\r\n".to_owned()),
+        Just("GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()),
+        Just("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc".to_owned()),
+        Just("X: y\r\n".to_owned()),
+        (0usize..300).prop_map(|n| format!("GET /{}", "a".repeat(n))),
+        "[ -~]{0,8}",
+    ];
+    proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat().into_bytes())
+}
+
+#[test]
+fn an_empty_line_before_a_head_is_skipped_once_in_one_piece_or_two() {
+    let text = b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for cut in 0..text.len() {
+        assert_eq!(searched(text, &[cut]), Ok(Some(text[2..].to_vec())), "cut at {cut}");
+    }
+    let two = [b"\r\n", &text[..]].concat();
+    for cut in 0..two.len() {
+        assert!(searched(&two, &[cut]).is_err(), "cut at {cut}");
+    }
+}
+
 #[test]
 fn only_100_continue_may_be_expected() {
     assert!(with("Expect: 100-Continue\r\n").expect("valid").expects_continue);
@@ -135,6 +180,19 @@ proptest! {
         let first = scanner.find_end(&text[..cut.min(text.len())], LIMITS).expect("valid");
         let end = first.or_else(|| scanner.find_end(text, LIMITS).expect("valid"));
         prop_assert_eq!(end, Some(text.len() - 4));
+    }
+
+    // M-10, P-17: of whatever a client sends, a split says nothing. (An empty line before a
+    // request line once took a panic with it, when it came in two pieces.)
+    #[test]
+    fn in_however_many_pieces_a_head_comes_it_says_the_same(
+        bytes in any_head(),
+        cuts in proptest::collection::vec(0usize..400, 0..6),
+    ) {
+        let whole = searched(&bytes, &[]);
+        prop_assert_eq!(&searched(&bytes, &cuts), &whole);
+        let each: Vec<usize> = (0..bytes.len()).collect();
+        prop_assert_eq!(&searched(&bytes, &each), &whole);
     }
 
     #[test]
