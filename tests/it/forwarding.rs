@@ -4,7 +4,6 @@
 use portcullis_tests::{
     Broken, Request, Site, Upstream,
     site::{ROUTES, mark},
-    until,
     upstream::{answer, ok, read_head},
 };
 use std::{io::Write, net::TcpListener, sync::mpsc, time::Duration};
@@ -170,6 +169,8 @@ fn authorization_goes_upstream_only_where_asked_and_never_ours() {
     for value in [
         format!("Basic {}", site.alice.token),
         "Bearer pcr_abcdefgh".into(),
+        "Bearer\tpcr_abcdefgh".into(),
+        format!("Token token=\"{}\"", site.alice.token),
         format!("bearer  {}", site.alice.token),
     ] {
         site.send(&Request::get("/fwd").with("Authorization", &value));
@@ -471,15 +472,21 @@ fn a_client_that_leaves_ends_its_upstream_request() {
     let tell = std::sync::Mutex::new(tell);
     let upstream = Upstream::scripted(move |stream, _| {
         if read_head(stream).is_some() {
-            let mut byte = [0];
-            let ended = std::io::Read::read(stream, &mut byte);
-            let _ = tell.lock().unwrap().send(ended.map(|n| n == 0).unwrap_or(true));
+            let _ = tell.lock().unwrap().send("begun");
+            let mut bytes = [0; 16];
+            // A body, and then the end.
+            while matches!(std::io::Read::read(stream, &mut bytes), Ok(1..)) {}
+            let _ = tell.lock().unwrap().send("ended");
         }
     });
     let site = Site::before(upstream, "", ROUTES);
-    let mut connection = site.gateway.connect();
-    connection.start(&Request::get("/public"));
-    until("the request upstream", || (site.upstream.connections() > 0).then_some(()));
-    drop(connection);
-    assert!(heard.recv_timeout(Duration::from_secs(10)).expect("the upstream hears of it"));
+    let hear = || heard.recv_timeout(Duration::from_secs(10)).expect("the upstream hears of it");
+    // Also one whose body is through: it need not wait for `response_timeout`.
+    for request in [Request::get("/public"), Request::post("/public").body("all of it")] {
+        let mut connection = site.gateway.connect();
+        connection.start(&request);
+        assert_eq!(hear(), "begun");
+        drop(connection);
+        assert_eq!(hear(), "ended", "{request:?}");
+    }
 }

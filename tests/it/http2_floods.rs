@@ -6,7 +6,8 @@ use crate::{bodies::resident, http2::request, tls::Secured};
 use portcullis_tests::{
     Upstream,
     frames::{
-        DATA, END_HEADERS, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, block, frame, parsed,
+        DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, block,
+        frame, parsed,
     },
     services::service,
     until,
@@ -183,4 +184,44 @@ fn a_head_that_grows_when_it_is_unpacked_is_refused_at_the_limit() {
     exchange_until(&site, &flood, answered);
     assert_eq!(site.upstream.requests().len(), asked, "none of them went on");
     unharmed(&site, before);
+}
+
+// a request with a body that is taken back once its upstream has it. It counts at
+// once, and the upstream is let go at once: of one connection no more run than it may have.
+#[test]
+fn requests_with_a_body_that_are_taken_back_count_and_keep_no_upstream_busy() {
+    let (Some(_), Some(_)) = (service("openssl"), service("curl")) else { return };
+    let [begun, let_go] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let (count, gone) = (begun.clone(), let_go.clone());
+    let slow = Upstream::scripted(move |stream, _| {
+        let Some(head) = read_head(stream) else { return };
+        if head.starts_with(b"GET") {
+            let _ = std::io::Write::write_all(stream, &answer(200, &[("Connection", "close")], b"ok"));
+            return;
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        while matches!(stream.read(&mut [0; 16]), Ok(1..)) {}
+        gone.fetch_add(1, Ordering::SeqCst);
+    });
+    let site = Secured::before(slow);
+    let seen = begun.clone();
+    let batch = |first: u32| (first..first + 60).map(|n| 2 * n + 1);
+    let write = move |to: &mut dyn std::io::Write| {
+        let mut say = |bytes: &[u8]| drop(to.write_all(bytes).and_then(|()| to.flush()));
+        say(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat());
+        for (round, first) in [1, 61].into_iter().enumerate() {
+            let post = |n| [open(n, "/public/slow"), frame(DATA, END_STREAM, n, b"x")].concat();
+            say(&batch(first).flat_map(post).collect::<Vec<_>>());
+            let all = 60 * (round + 1);
+            until("the requests upstream", || (seen.load(Ordering::SeqCst) >= all).then_some(()));
+            let back = |n| frame(RST_STREAM, 0, n, &[0, 0, 0, 8]);
+            say(&batch(first).flat_map(back).collect::<Vec<_>>());
+        }
+    };
+    let arguments = ["-alpn", "h2", "-servername", "gw.test", "-quiet"];
+    let frames = parsed(&site.openssl_writing(&arguments, write, |bytes| told_to_go(&parsed(bytes))));
+    assert!(told_to_go(&frames), "120 were taken back and none was answered: {frames:?}");
+    until("the upstream's connections", || (let_go.load(Ordering::SeqCst) == 120).then_some(()));
+    assert_eq!(begun.load(Ordering::SeqCst), 120);
+    assert_eq!(site.status("gw.test", &["--http2"], "/public/x"), "200");
 }

@@ -88,6 +88,17 @@ impl Secured {
 
     /// Sends bytes by `openssl s_client` and reads until `done`, or the end.
     pub fn openssl_until(&self, arguments: &[&str], input: &[u8], done: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let input = input.to_vec();
+        self.openssl_writing(arguments, move |to| drop(to.write_all(&input)), done)
+    }
+
+    /// The same; `write` says when what is sent.
+    pub fn openssl_writing(
+        &self,
+        arguments: &[&str],
+        write: impl FnOnce(&mut dyn Write) + Send + 'static,
+        done: impl Fn(&[u8]) -> bool,
+    ) -> Vec<u8> {
         let mut child = Command::new("openssl")
             .args(["s_client", "-connect", &self.gateway.address.to_string(), "-CAfile", &self.ca])
             .args(arguments)
@@ -97,10 +108,9 @@ impl Secured {
             .spawn()
             .unwrap();
         let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let input = input.to_vec();
         // Kept open: its end would end the connection.
         let writer = std::thread::spawn(move || {
-            let _ = stdin.write_all(&input);
+            write(&mut stdin);
             stdin
         });
         let (sender, pieces) = mpsc::channel();

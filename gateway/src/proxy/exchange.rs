@@ -22,7 +22,8 @@ use crate::{
 };
 use std::{
     cell::Cell,
-    future::{Future, poll_fn},
+    future::{Future, pending, poll_fn},
+    io::ErrorKind,
     pin::pin,
     task::Poll,
     time::Duration,
@@ -249,9 +250,22 @@ async fn with_body(
     let patience = worker.timers.watch();
     let chunked = job.request.head.framing == Framing::Chunked;
     let how = Pump { head, chunked, stall, asked: job.upgrade.as_ref() };
-    let pumped = pump(wire.reader, &mut writer, &patience, upload, how, worker);
-    let relayed = relay(&mut reader, wire.writer, wire.watch, job, worker, begun);
-    let relayed = both(pumped, relayed, wire.watch, job.upstream().response_timeout, begun).await?;
+    let (client, watch, limit) = (&mut *wire.reader, wire.watch, job.upstream().response_timeout);
+    let gone = async {
+        match pump(client, &mut writer, &patience, upload, how, worker).await {
+            Err(Pumped::Client(error)) if !begun.get() => return upload_failure(error),
+            // The answer has begun: all that is left is to break it off.
+            Err(Pumped::Client(_)) => return Failure::Gone,
+            // An upstream that stops reading may still be about to say why. The time for
+            // the first byte of its answer begins now.
+            Err(Pumped::Upstream) | Ok(()) if !begun.get() => watch.arm(limit),
+            Err(Pumped::Upstream) | Ok(()) => {}
+        }
+        left(client).await;
+        Failure::Gone
+    };
+    let relayed = relay(&mut reader, wire.writer, watch, job, worker, begun);
+    let relayed = unless(gone, relayed).await?;
     if let Some(first) = &relayed.upgraded {
         let upstream = End { reader: &mut reader, writer: &mut writer, first };
         return Ok(upgraded(wire, upload.rest(), upstream, job, worker).await);
@@ -261,63 +275,39 @@ async fn with_body(
 }
 
 /// Lets the answer come, but not for long once the client has closed its side: an
-/// upstream that is slow, or streams for ever, must not work for nobody. The moment of
-/// grace is for a client that closes only its sending side.
+/// upstream that is slow, or streams for ever, must not work for nobody.
 pub(super) async fn unless_left<T>(
     reader: &mut ReadHalf<'_>,
     answer: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let mut answer = pin!(answer);
-    let mut watching = true;
-    let mut grace = None;
-    poll_fn(|context| {
-        if let Poll::Ready(answer) = answer.as_mut().poll(context) {
-            return Poll::Ready(answer);
-        }
-        if watching {
-            match reader.poll_peek(context) {
-                Poll::Pending => {}
-                // The next request is there already: whoever sent it waits.
-                Poll::Ready(Ok(1..)) => watching = false,
-                Poll::Ready(_) => {
-                    watching = false;
-                    grace = Some(Box::pin(tokio::time::sleep(GRACE)));
-                }
-            }
-        }
-        match &mut grace {
-            Some(grace) => grace.as_mut().poll(context).map(|()| Err(Failure::Gone)),
-            None => Poll::Pending,
-        }
-    })
-    .await
+    let gone = async {
+        left(reader).await;
+        Failure::Gone
+    };
+    unless(gone, answer).await
 }
 
-/// Drives the upload and the answer together until the answer is through. The upstream
-/// may answer before it has read everything; the time for its first byte begins when
-/// the upload ends.
-async fn both(
-    pumped: impl Future<Output = Result<(), Pumped>>,
-    relayed: impl Future<Output = Result<Relay, Failure>>,
-    watch: &Watch,
-    response_timeout: Duration,
-    begun: &Cell<bool>,
-) -> Result<Relay, Failure> {
-    let (mut pumped, mut relayed) = (pin!(pumped), pin!(relayed));
-    let mut pumping = true;
-    poll_fn(|context| {
-        if pumping && let Poll::Ready(result) = pumped.as_mut().poll(context) {
-            pumping = false;
-            match result {
-                Err(Pumped::Client(error)) if !begun.get() => return Poll::Ready(Err(upload_failure(error))),
-                // The answer has begun: all that is left is to break it off.
-                Err(Pumped::Client(_)) => return Poll::Ready(Err(Failure::Gone)),
-                // An upstream that stops reading may still be about to say why.
-                Err(Pumped::Upstream) | Ok(()) if !begun.get() => watch.arm(response_timeout),
-                Err(Pumped::Upstream) | Ok(()) => {}
-            }
-        }
-        relayed.as_mut().poll(context)
+/// Returns once nobody waits for an answer. The moment of grace is for a client that
+/// closes only its sending side; one that broke off has none.
+async fn left(reader: &mut ReadHalf<'_>) {
+    match poll_fn(|context| reader.poll_peek(context)).await {
+        // The next request is there already: whoever sent it waits.
+        Ok(1..) => pending().await,
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        _ => Box::pin(tokio::time::sleep(GRACE)).await,
+    }
+}
+
+/// The answer, or why there will be none. The upstream may answer before it has read
+/// everything.
+async fn unless<T>(
+    gone: impl Future<Output = Failure>,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let (mut gone, mut answer) = (pin!(gone), pin!(answer));
+    poll_fn(|context| match answer.as_mut().poll(context) {
+        Poll::Pending => gone.as_mut().poll(context).map(Err),
+        ready => ready,
     })
     .await
 }

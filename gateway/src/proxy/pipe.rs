@@ -25,6 +25,8 @@ struct State {
     ended: bool,
     /// Nobody reads any more.
     left: bool,
+    /// Whoever wrote takes no answer either.
+    broken: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -59,6 +61,14 @@ impl Pipe {
             return Poll::Pending;
         }
         Poll::Ready(state.bytes.len())
+    }
+
+    /// The same without reading; an error once the other side broke off.
+    pub fn poll_peek(&self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.0.borrow().broken {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        self.poll_filled(context).map(Ok)
     }
 
     /// Reads what there is and fits.
@@ -113,6 +123,12 @@ impl Pipe {
         state.wake_reader();
     }
 
+    /// Nothing more comes, and nobody waits for what it was about.
+    pub fn break_off(&self) {
+        self.0.borrow_mut().broken = true;
+        self.end();
+    }
+
     /// Nothing more is read.
     pub fn leave(&self) {
         let mut state = self.0.borrow_mut();
@@ -164,5 +180,16 @@ mod tests {
         assert_eq!(other.incoming.take(), "last");
         assert_eq!(poll(|c| other.incoming.poll_filled(c)), Poll::Ready(0));
         assert!(matches!(poll(|c| other.outgoing.poll_write(c, b"x")), Poll::Ready(Err(_))));
+    }
+
+    #[test]
+    fn breaking_off_is_seen_at_once_and_an_end_is_only_an_end() {
+        let (one, other) = pair();
+        one.outgoing.end();
+        assert!(matches!(poll(|c| other.incoming.poll_peek(c)), Poll::Ready(Ok(0))));
+        let (one, other) = pair();
+        assert!(poll(|c| one.outgoing.poll_write(c, b"unread")).is_ready());
+        one.outgoing.break_off();
+        assert!(matches!(poll(|c| other.incoming.poll_peek(c)), Poll::Ready(Err(_))));
     }
 }

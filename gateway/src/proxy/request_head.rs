@@ -116,9 +116,8 @@ fn authorization_passes(field: &Field, parts: &Parts<'_>, worker: &Worker) -> bo
     }
     let wanted = parts.route.forward_authorization || parts.route.policy.is_public();
     let value = field.value.of_buffer(parts.request.bytes);
-    let credential = value.splitn(2, |b| *b == b' ').last().unwrap_or_default();
     // What cannot be read cannot be told from ours.
-    wanted && std::str::from_utf8(credential).is_ok_and(|text| !worker.tokens.looks_like_ours(text.trim()))
+    wanted && std::str::from_utf8(value).is_ok_and(|text| !worker.tokens.holds_ours(text))
 }
 
 fn is_named_by_connection(name: &[u8], parts: &Parts<'_>) -> bool {

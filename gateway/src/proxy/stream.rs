@@ -93,14 +93,15 @@ impl ReadHalf<'_> {
         }
     }
 
-    /// Looks whether something has come, and leaves it there. Zero: the end has come.
+    /// Looks whether something has come, and leaves it there. Zero: the end has come; an
+    /// error: the other side takes nothing either.
     pub fn poll_peek(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(reader) => reader.poll_peek(context, &mut ReadBuf::new(&mut [0])),
             Self::Tls(stream) => {
                 Pin::new(&mut *stream.borrow_mut()).poll_fill_buf(context).map_ok(<[u8]>::len)
             }
-            Self::Pipe(pipe) => pipe.poll_filled(context).map(Ok),
+            Self::Pipe(pipe) => pipe.poll_peek(context),
         }
     }
 }

@@ -40,6 +40,14 @@ pub(crate) fn like_ours(value: &str, issuer: &str) -> bool {
     HasIssuer(issuer).deserialize(&mut from).unwrap_or(false)
 }
 
+/// Whether one of ours is anywhere in a field's value: behind a scheme and any white space,
+/// or as one of its parameters (RFC 9110 §11.4).
+pub(crate) fn hold_ours(value: &str, issuer: &str) -> bool {
+    let words = || value.split(|c: char| c.is_ascii_whitespace() || c == ',');
+    let inside = words().flat_map(|word| word.split(['=', ';', '"', '\'']));
+    words().chain(inside).any(|piece| like_ours(piece, issuer))
+}
+
 /// Whether any `iss` of an object is this one: of two, an upstream may read either.
 struct HasIssuer<'a>(&'a str);
 
@@ -92,6 +100,22 @@ mod tests {
         assert!(like_ours(&format!("a.{}.b", "A".repeat(LONGEST + 1)), "https://gw.test"));
     }
 
+    // Contract section 7: `pcr_…` reaches no upstream on any route.
+    #[test]
+    fn one_of_ours_is_found_behind_anything_that_may_come_before_it() {
+        let jwt = format!("h.{}.s", PADDED.encode(r#"{"iss":"https://gw.test" }"#));
+        for ours in ["pcr_x", &jwt] {
+            for before in
+                ["", "Bearer ", "Bearer\t", "Bearer \t ", "x y=", "T token=\"", "A b=1,", "A b;c='", "\t"]
+            {
+                assert!(hold_ours(&format!("{before}{ours}"), "https://gw.test"), "{before:?} {ours}");
+            }
+        }
+        for theirs in ["", "Bearer opaque", "Basic cGNyX3g6eQ==", "Digest a=\"b\", c=xpcr_d", "h.e30.s"] {
+            assert!(!hold_ours(theirs, "https://gw.test"), "{theirs}");
+        }
+    }
+
     #[test]
     fn other_bearers_do_not() {
         for payload in
@@ -107,6 +131,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_judged_without_a_panic(value in ".*", parts in prop::collection::vec("[A-Za-z0-9_=-]{0,40}", 0..5)) {
+            let _ = hold_ours(&value, "https://gw.test");
             let _ = like_ours(&value, "https://gw.test");
             let _ = like_ours(&parts.join("."), "https://gw.test");
         }

@@ -100,6 +100,11 @@ impl Tokens {
         looks::like_ours(value, &self.parties.issuer)
     }
 
+    /// Whether such a value is anywhere in an `Authorization` field.
+    pub fn holds_ours(&self, value: &str) -> bool {
+        looks::hold_ours(value, &self.parties.issuer)
+    }
+
     /// An access token of this session, `expires` at the latest.
     pub fn access(
         &self,

@@ -46,6 +46,10 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// less than a request costs us (CVE-2023-44487).
 const RESETS: usize = 100;
 
+/// Streams beyond `[limits] h2_streams` that are refused, beyond as many as were answered.
+/// The library counts a stream that was taken back as closed, and its pipeline may still run.
+const REFUSED: usize = 500;
+
 /// How long the last frames of a connection may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -55,7 +59,27 @@ struct Streams {
     open: Cell<usize>,
     finished: Cell<usize>,
     taken_back: Cell<usize>,
+    refused: Cell<usize>,
     ended: Notify,
+}
+
+impl Streams {
+    /// Counted as soon as it is known: what is left to do for a stream that was taken back
+    /// may take its time, and the client sends the next.
+    fn count(&self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Whole => &self.finished,
+            Outcome::Gone | Outcome::Broken => &self.taken_back,
+        };
+        count.set(count.get() + 1);
+        self.ended.notify_one();
+    }
+
+    /// Whether they cost more than they are worth.
+    fn are_a_flood(&self) -> bool {
+        let finished = self.finished.get();
+        self.taken_back.get() > RESETS + finished || self.refused.get() > REFUSED + finished
+    }
 }
 
 /// What happens next on a connection.
@@ -68,9 +92,10 @@ enum Event {
 /// Serves one connection to its end.
 pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, secured: Secured) {
     let watch = worker.timers.watch();
-    let (header_time, idle_time) = {
+    let (header_time, idle_time, most) = {
         let snapshot = worker.snapshot();
-        (snapshot.limits.header_timeout, snapshot.limits.idle_timeout)
+        let limits = &snapshot.limits;
+        (limits.header_timeout, limits.idle_timeout, limits.h2_streams as usize)
     };
     let builder = builder(&worker);
     let Ok(Ok(mut connection)) = watch.within(header_time, builder.handshake(io)).await else { return };
@@ -82,9 +107,15 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
         let event = if idle { watch.idle(idle_time, event).await.ok() } else { Some(event.await) };
         match event {
             Some(Event::Stream(begun)) => {
-                let (request, respond) = *begun;
-                let one = Box::pin(stream(worker.clone(), request, respond, peer, secured.clone()));
-                begin(&streams, one);
+                let (request, mut respond) = *begun;
+                if streams.open.get() < most {
+                    let of = (worker.clone(), streams.clone());
+                    begin(&streams, Box::pin(stream(of, request, respond, peer, secured.clone())));
+                } else {
+                    // Nothing was done for it, and it may be sent again (RFC 9113 §8.7).
+                    respond.send_reset(Reason::REFUSED_STREAM);
+                    streams.refused.set(streams.refused.get() + 1);
+                }
             }
             Some(Event::StreamEnded) => {}
             Some(Event::Gone) => break,
@@ -94,7 +125,7 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
                 break;
             }
         }
-        if streams.taken_back.get() > RESETS + streams.finished.get() {
+        if streams.are_a_flood() {
             worker.meter.limit(Limit::Resets);
             tracing::warn!(%peer, "too many streams taken back: the connection is closed");
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -138,15 +169,12 @@ async fn event(connection: &mut Connection<TlsStream<TcpStream>, Bytes>, streams
 }
 
 /// Lets a stream run beside the others.
-fn begin(streams: &Rc<Streams>, one: impl Future<Output = Outcome> + 'static) {
+fn begin(streams: &Rc<Streams>, one: impl Future<Output = ()> + 'static) {
     streams.open.set(streams.open.get() + 1);
     let open = Open(streams.clone());
     tokio::task::spawn_local(async move {
-        let count = match one.await {
-            Outcome::Whole => &open.0.finished,
-            Outcome::Gone | Outcome::Broken => &open.0.taken_back,
-        };
-        count.set(count.get() + 1);
+        one.await;
+        drop(open);
     });
 }
 
@@ -162,19 +190,19 @@ impl Drop for Open {
 
 /// One stream: the pipeline on one end of a pipe, the frames on the other.
 async fn stream(
-    worker: Rc<Worker>,
+    (worker, streams): (Rc<Worker>, Rc<Streams>),
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     peer: IpAddr,
     secured: Secured,
-) -> Outcome {
+) {
     let (parts, body) = request.into_parts();
     let written = match request::write(&parts, body.is_end_stream()) {
         Ok(written) => written,
         Err(request::Malformed(why)) => {
             tracing::debug!(%peer, why, "a malformed stream");
             respond.send_reset(Reason::PROTOCOL_ERROR);
-            return Outcome::Broken;
+            return streams.count(Outcome::Broken);
         }
     };
     let (frames, pipeline) = pipe::pair();
@@ -192,13 +220,16 @@ async fn stream(
         answer.as_mut().poll(context)
     })
     .await;
+    streams.count(outcome);
     // The pipeline sees the client leave, writes its line of the log and ends.
-    frames.outgoing.end();
+    match outcome {
+        Outcome::Gone => frames.outgoing.break_off(),
+        Outcome::Whole | Outcome::Broken => frames.outgoing.end(),
+    }
     frames.incoming.leave();
     if running.0 {
         served.await;
     }
-    outcome
 }
 
 /// Waits for the end of a body that has no byte; none: it had one.
