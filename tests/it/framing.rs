@@ -3,9 +3,9 @@
 //! attack catalogue).
 
 use portcullis_tests::{
-    Request, Site,
+    Request, Site, Upstream,
     raw::{get_with, post_with, send},
-    site::mark,
+    site::{ROUTES, mark},
     until,
 };
 
@@ -414,4 +414,21 @@ fn an_upstream_connection_with_half_a_request_is_closed() {
     assert_eq!(site.send(&Request::get("/public/y")).status, 200);
     let requests = site.upstream.requests();
     assert_eq!(requests.iter().map(|r| r.target.as_str()).collect::<Vec<_>>(), ["/public/y"]);
+}
+
+// RFC 9110 §7.6.1 lets `Connection` name fields of the hop; the length is the message's.
+#[test]
+fn an_answer_whose_connection_field_names_its_length_keeps_it() {
+    let upstream = Upstream::answering(|_| {
+        b"HTTP/1.1 200 OK\r\nConnection: content-length, x-hop\r\nX-Hop: 1\r\nContent-Length: 2\r\n\r\nok"
+            .to_vec()
+    });
+    let site = Site::before(upstream, "", ROUTES);
+    let mut connection = site.gateway.connect();
+    for _ in 0..2 {
+        connection.start(&Request::get("/public"));
+        let answer = connection.response().expect(200, "");
+        assert_eq!((answer.header("content-length"), answer.header("x-hop")), (Some("2"), None));
+        assert_eq!(answer.text(), "ok");
+    }
 }

@@ -170,3 +170,19 @@ fn a_flood_of_resets_or_of_continuations_loses_the_connection() {
     }
     assert_eq!(site.status("gw.test", &["--http2"], "/public/x"), "200");
 }
+
+// The limit of 256 fields is the upstream's: ours come on top, over either protocol.
+#[test]
+fn an_answer_of_as_many_fields_as_an_upstream_may_send_passes_over_both_protocols() {
+    let Some(_) = service("curl") else { return };
+    let many = |n: usize| (0..n).map(|i| format!("X-{i}: y\r\n")).collect::<String>();
+    let upstream = Upstream::answering(move |request| {
+        let fields = many(if request.target.contains("more") { 256 } else { 255 });
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{fields}\r\nok").into_bytes()
+    });
+    let site = Secured::before(upstream);
+    for version in ["--http1.1", "--http2"] {
+        assert_eq!(site.status("gw.test", &[version], "/public/x"), "200", "{version}");
+        assert_eq!(site.status("gw.test", &[version], "/public/more"), "502", "{version}");
+    }
+}

@@ -10,10 +10,10 @@ use serde_json::Value;
 use std::collections::HashSet;
 
 /// Families of names that some proxy somewhere uses for identity or for where a request
-/// came from. Folded; `-` at the end stands for whatever follows.
+/// came from, by how they begin. Folded.
 const FAMILIES: &[&str] = &[
     "cf-access-",
-    "client-cert-",
+    "client-cert",
     "remote-",
     "ssl-client-",
     "x-amzn-oidc-",
@@ -21,7 +21,7 @@ const FAMILIES: &[&str] = &[
     "x-authentik-",
     "x-forwarded-",
     "x-goog-authenticated-user-",
-    "x-ms-client-principal-",
+    "x-ms-client-principal",
     "x-pomerium-",
     "x-remote-",
     "x-vouch-",
@@ -32,7 +32,6 @@ const FAMILIES: &[&str] = &[
 /// than the one that was judged: other URL, other method, another outgoing proxy.
 const NAMES: &[&str] = &[
     "cf-connecting-ip",
-    "client-cert",
     "client-ip",
     "fastly-client-ip",
     "forwarded",
@@ -45,7 +44,6 @@ const NAMES: &[&str] = &[
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    "x-ms-client-principal",
     "x-original-uri",
     "x-original-url",
     "x-real-ip",
@@ -251,6 +249,9 @@ mod tests {
             "Ssl-Client-Verify",
             "Client-Cert",
             "Client-Cert-Chain",
+            "Client-Certificate",
+            "Client-CertX",
+            "X-Ms-Client-PrincipalName",
             "X-Real-IP",
             "X-Original-URL",
             "X-Rewrite-URL",

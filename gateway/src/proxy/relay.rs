@@ -6,7 +6,7 @@ use super::{
     exchange::{Failure, Job, push_chunk},
     http1::{
         body::{BadChunk, Body},
-        head::Scanner,
+        head::{MAX_FIELDS, Scanner},
         response::{self, ResponseHead},
     },
     response_head,
@@ -115,6 +115,8 @@ async fn read_head(
     let mut scanner = Scanner::default();
     loop {
         match response::read(input, &mut scanner, job.request.method == "HEAD").map_err(|e| invalid(e.0))? {
+            // What we add must be room for: HTTP/2 reads it once more.
+            Some(head) if head.fields.len() > MAX_FIELDS => return Err(invalid("too many fields")),
             Some(head) if head.status >= 200 => {
                 watch.disarm();
                 return Ok(head);

@@ -39,6 +39,8 @@ pub fn write(
             Kind::Hop => {}
             Kind::Length if head.status < 200 || head.status == 204 => {}
             Kind::Length if to_client != ToClient::Length => {}
+            // How long it is the client must know, whatever `Connection` names.
+            Kind::Length => push_field(out, name, value),
             Kind::SetCookie if job.snapshot.cookies.is_ours_set_cookie(value) => {}
             Kind::CacheControl if private => {
                 cache_control = true;

@@ -159,6 +159,11 @@ impl Worker {
         current.clone()
     }
 
+    /// Whether no newer configuration has been seen here than the one that a request holds.
+    pub(super) fn is_current(&self, held: &Snapshot) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.current.borrow().0), held)
+    }
+
     /// Unlike any other request's of this process, and hard to guess from another's process.
     pub(super) fn next_request_id(&self) -> String {
         let (prefix, counter) = &self.ids;

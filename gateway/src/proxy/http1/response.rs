@@ -10,6 +10,9 @@ use std::{mem::MaybeUninit, ops::Range};
 /// Limits on what an upstream may send as a head.
 pub const LIMITS: Limits = Limits { bytes: 64 * 1024, fields: MAX_FIELDS, request_line: 8 * 1024 };
 
+/// Fields of our own that join an upstream's on the way to an HTTP/2 client.
+const OWN_FIELDS: usize = 16;
+
 /// The head of an answer.
 #[derive(Debug)]
 pub struct ResponseHead {
@@ -42,7 +45,7 @@ pub fn read(
         Err(BadHead::Bad(why)) => return Err(BadResponse(why)),
         Err(_) => return Err(BadResponse("the head is too large")),
     };
-    let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS + OWN_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
     match config.parse_response_with_uninit_headers(&mut response, &buffer[..end], &mut room) {

@@ -56,6 +56,9 @@ fn claim(path: &[String], facts: &Facts<'_>) -> Option<Value> {
             let top = account.app.get(key)?;
             return inside.iter().try_fold(top, |value, key| value.as_object()?.get(key)).cloned();
         }
+        // The bearer of a foreign issuer has no account; its token says whose it is.
+        ("uuid", []) if account.is_guest() => return None,
+        ("sub", []) if account.is_guest() => return facts.claims?.get("sub").cloned(),
         ("uuid" | "sub", []) => account.uuid.to_string().into(),
         // A name that is an address nobody has proven is not the account's to use.
         ("name", []) if account.public_name() == account.name => account.name.as_str().into(),

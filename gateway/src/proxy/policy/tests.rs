@@ -157,6 +157,28 @@ fn a_rule_is_true_false_or_unknown() {
     }
 }
 
+// Contract, `[[token.trusted]]`: no account; `{claim=}` reads verified claims. A rule that
+// keeps a subject out must know the subject.
+#[test]
+fn of_a_foreign_bearer_the_subject_is_its_tokens_and_there_is_no_uuid() {
+    use Truth::{False, True, Unknown};
+    let mut guest = Account::for_tests("client-1@b");
+    guest.uuid = uuid::Uuid::nil();
+    let claims = json!({"sub": "client-1", "uuid": "x", "team": "blue"});
+    let facts = Facts { claims: claims.as_object(), ..facts(Some(&guest)) };
+    for (path, is, expected) in [
+        ("sub", "client-1", True),
+        ("sub", "client-2", False),
+        ("sub", "00000000-0000-0000-0000-000000000000", False),
+        ("uuid", "00000000-0000-0000-0000-000000000000", Unknown),
+        ("uuid", "x", Unknown),
+        ("team", "blue", True),
+        ("name", "client-1@b", True),
+    ] {
+        assert_eq!(truth(&claim(path, is), &facts), expected, "{path} is {is}");
+    }
+}
+
 #[test]
 fn claims_of_the_operator_are_read_by_path_and_a_list_contains() {
     use Truth::{False, True, Unknown};
