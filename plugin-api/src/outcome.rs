@@ -48,6 +48,10 @@ pub struct Form {
     pub message: Option<String>,
     /// Not empty for a further step: what `resume` gets back with the filled-in form, as
     /// in [`Redirect::flow`]. Empty for a first step, whose form comes to `begin`.
+    ///
+    /// A form as the answer to `resume` counts as a failure until the login succeeds, so
+    /// that a code cannot be guessed without end: say "wrong, try again" by one, or better
+    /// by [`Denial::BadCredentials`].
     #[serde(with = "wire::base64_text")]
     pub flow: Vec<u8>,
 }

@@ -71,6 +71,19 @@ pub async fn presented(ask: &Ask<'_>) -> Result<Presented, Problem> {
     Ok(Presented { cookie, token, foreign })
 }
 
+/// The live sessions that a request names, cookie and token each by itself: for what is
+/// never refused because of an old credential. No foreign issuer is asked.
+pub async fn presented_apart(ask: &Ask<'_>) -> Result<Presented, Problem> {
+    let unavailable = |_: Unavailable| Problem::from(Code::StoreUnavailable);
+    let cookie = presented_cookie(ask).await.map_err(unavailable)?;
+    let token = match authorization(ask) {
+        Ok(Some(token)) => by_token(ask, token).await.map_err(unavailable)?.map(Ok),
+        // Of two tokens nobody can tell which one is meant.
+        Ok(None) | Err(_) => None,
+    };
+    Ok(Presented { cookie, token, foreign: false })
+}
+
 /// Whether the token is good at a foreign issuer.
 async fn is_foreign(ask: &Ask<'_>) -> Result<bool, Problem> {
     let Some(token) = authorization(ask)? else { return Ok(false) };
@@ -84,7 +97,7 @@ async fn is_foreign(ask: &Ask<'_>) -> Result<bool, Problem> {
 }
 
 /// The live session of the cookie alone.
-pub async fn presented_cookie(ask: &Ask<'_>) -> Result<Option<Arc<LiveSession>>, Unavailable> {
+async fn presented_cookie(ask: &Ask<'_>) -> Result<Option<Arc<LiveSession>>, Unavailable> {
     let fields = ask.request.headers.get_all(COOKIE).iter().map(|field| field.as_bytes());
     // Of several, nobody can tell which one is ours: none counts.
     let Found::One(value) = ask.cookies.session_value(fields) else { return Ok(None) };

@@ -3,7 +3,9 @@
 use super::{
     asked::Asked,
     body::Shape,
+    callback,
     kept::{Step, keep},
+    link,
     open::Opened,
     page, refresh,
 };
@@ -64,8 +66,11 @@ pub(crate) fn with_cookies(ask: &Ask<'_>, answer: Reply, opened: &Opened) -> Rep
     let answer = reply::with_cookie(answer, &ask.cookies.set_session(&opened.cookie, same_site, lives));
     match &opened.refresh {
         Some(value) => reply::with_cookie(answer, &ask.cookies.set_refresh(value, end.since(now))),
-        // That of a login before is over with its session.
-        None if refresh::cookie(ask).is_some() => reply::with_cookie(answer, &ask.cookies.clear_refresh()),
+        // That of a login before is over with its session. On the way back from a provider it
+        // is not shown (`SameSite=Strict`), so it is taken back unseen.
+        None if refresh::cookie(ask).is_some() || callback::is_way_back(ask) => {
+            reply::with_cookie(answer, &ask.cookies.clear_refresh())
+        }
         None => answer,
     }
 }
@@ -103,10 +108,10 @@ pub(super) async fn next_step(
 ) -> Result<Reply, Problem> {
     if form.flow.is_empty() {
         let form = &page::asking(ask, form.clone());
-        return Ok(if asked.browser {
-            page::first_page(ask, strategy, form, asked)
-        } else {
-            next(form, None)
+        return Ok(match asked.browser {
+            true if asked.link.is_some() => link::shown(ask, strategy, Some(form), &asked.return_to, None),
+            true => page::first_page(ask, strategy, form, asked),
+            false => next(form, None),
         });
     }
     let (id, flow) = (strategy.id(), &form.flow);

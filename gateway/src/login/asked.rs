@@ -50,7 +50,7 @@ impl Asked {
             not_text: Vec::new(),
             transport: Transport::Cookie,
             lifetime: config.token.lifetime,
-            return_to: return_to::path(to.as_deref(), &config.endpoints).to_owned(),
+            return_to: return_to::landing(to.as_deref(), config).to_owned(),
             link: None,
         }
     }
@@ -101,7 +101,7 @@ pub(super) fn return_to(ask: &Ask<'_>, body: &Body) -> String {
         Some(_) => None,
         None => ask.query("return_to"),
     };
-    return_to::path(asked.as_deref(), &ask.control.config.endpoints).to_owned()
+    return_to::landing(asked.as_deref(), &ask.control.config).to_owned()
 }
 
 /// The first of the identifiers that the body has. Two that mean two people are refused:

@@ -28,6 +28,11 @@ pub(crate) fn url(ask: &Ask<'_>, strategy: &Instance) -> String {
     format!("{}{}/{}/callback", config.server.public_url.origin, config.endpoints.login, strategy.id())
 }
 
+/// Whether it is the return leg of a login: another site has sent the browser here.
+pub(super) fn is_way_back(ask: &Ask<'_>) -> bool {
+    ask.request.path.ends_with("/callback")
+}
+
 /// A login that is no more, and where it starts again.
 pub(super) fn stale(ask: &Ask<'_>, strategy: &Instance) -> Problem {
     let mut problem = Problem::from(Code::StaleLogin)

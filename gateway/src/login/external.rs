@@ -12,11 +12,12 @@ use crate::{
     problem::{Code, Problem},
     registry::Instance,
     sessions::ExternalRecord,
-    store::{ExternalLogin, ExternalOutcome},
+    store::{ExternalLogin, ExternalOutcome, Stored},
 };
 use portcullis_config::{Admission, Link};
 use portcullis_plugin_api::Authenticated;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// What is kept of the strategy's state under this purpose opens as nothing else.
 pub(crate) const STATE: &str = "session state";
@@ -93,6 +94,28 @@ fn login(ask: &Ask<'_>, strategy: &Instance, admission: &Admission, believed: Be
     }
 }
 
+/// Roles of groups belong to the credential, and each login replaces them: the sessions
+/// that it opened before have the new ones on their next request (contract section 6).
+/// Where the store fails now, its feed tells them when it answers again.
+pub(super) async fn tell(ask: &Ask<'_>, account: Uuid) {
+    if !ask.control.sessions.knows(account) {
+        return;
+    }
+    if let Err(error) = told(ask, account).await {
+        tracing::warn!(error = %error.0, "the sessions of an account wait to hear of a change");
+    }
+}
+
+async fn told(ask: &Ask<'_>, account: Uuid) -> Stored<()> {
+    let (store, sessions) = (&ask.control.store, &ask.control.sessions);
+    // Before the account: whoever sees the new one sees the new roles.
+    sessions.externals_changed(&store.externals_of(account).await?);
+    if let Some(account) = store.account(account).await? {
+        sessions.account_changed(account);
+    }
+    Ok(())
+}
+
 /// The account of an identity that a strategy vouches for.
 pub(super) async fn admit(
     ask: &Ask<'_>,
@@ -104,6 +127,7 @@ pub(super) async fn admit(
     let (store, now) = (&ask.control.store, ask.control.clock.now());
     match store.external_login(login, now).await.map_err(|error| store_failed(&error))? {
         ExternalOutcome::Account(account) => {
+            tell(ask, account.uuid).await;
             Ok(Decided::Admitted(Box::new(Admitted::external(account, strategy.id(), record, session_max))))
         }
         ExternalOutcome::NotProvisioned => Ok(Decided::not_admitted("provision")),

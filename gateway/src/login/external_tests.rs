@@ -217,3 +217,15 @@ async fn what_no_strategy_may_say_is_no_login() {
     let answer = sign_in(&gateway, "s", json!({"x": "a".repeat(20_000)})).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "strategy_unavailable"));
 }
+
+// Contract sections 1 and 6: roles are replaced whole at each login, and count on the next
+// request. No look at the store's events is made here.
+#[tokio::test]
+async fn a_role_that_a_later_login_did_not_bring_is_gone_from_earlier_sessions_at_once() {
+    let gateway = with("groups_as_roles = true").await;
+    let first = sign_in(&gateway, "s", json!({"groups": ["ops"]})).await.cookie();
+    assert_eq!(gateway.who(&first).await["roles"], json!(["ops"]));
+    let second = sign_in(&gateway, "s", json!({"groups": []})).await.cookie();
+    assert_eq!(gateway.who(&first).await["roles"], json!([]));
+    assert_eq!(gateway.who(&second).await["roles"], json!([]));
+}

@@ -317,3 +317,53 @@ async fn logins_that_nobody_finishes_do_not_pile_up() {
     start(&gateway, "/login/hub", None).await;
     assert_eq!(gateway.control.store.count_flows().await.unwrap(), 1, "those that are over are gone");
 }
+
+// C-01; contract section 5: a login by a provider gets no refresh token. The cookie of the
+// one before is `SameSite=Strict`, and a callback does not show it.
+#[tokio::test]
+async fn a_provider_login_leaves_nothing_of_whoever_was_there_before() {
+    let gateway = with("").await;
+    let before = gateway.login("ann").await;
+    let (session, refresh) = (before.cookie(), before.cookie_of("portcullis-refresh"));
+    // Her cookie opens nothing any more; her refresh token would for two weeks.
+    gateway.advance(3_601);
+    assert_eq!(gateway.who(&session).await, false);
+    let started = start(&gateway, "/login/hub", Some(&session)).await;
+    scripted::sign_in("b", &json!({"preferred_username": "bob"}));
+    let cookies = format!("{}; {session}", started.cookie);
+    let answer = back(&gateway, &format!("code=c&state={}", started.state), &cookies).await;
+    assert_eq!(answer.cookie_of("portcullis-refresh"), "portcullis-refresh=", "it is taken back unseen");
+    let bob = answer.cookie();
+    assert_eq!(gateway.who(&bob).await["name"], "bob@hub");
+    let kept = gateway.post("/auth/refresh").cookie(&format!("{bob}; {refresh}")).send().await;
+    assert_eq!((kept.status, kept.code().as_str()), (401, "invalid_token"), "her session is over");
+}
+
+// Contract section 5: failures are counted. A library may say "wrong, try again" by a form.
+#[tokio::test]
+async fn a_code_cannot_be_guessed_without_end_by_way_of_the_form_again() {
+    let gateway = with("[lockout]\nfailures = 3").await;
+    let post = |body: serde_json::Value| gateway.post("/login/corp").json(&body.to_string()).send();
+    scripted::answer(Ok(new_password(b"otp")));
+    let mut next = post(json!({"username": "ann", "password": "right"})).await;
+    for _ in 0..3 {
+        scripted::answer(Ok(new_password(b"otp")));
+        next = post(json!({"state": next.json()["next"]["state"], "code": "0"})).await;
+        assert_eq!(next.status, 200, "{}", next.text);
+    }
+    scripted::asked();
+    let locked = post(json!({"state": next.json()["next"]["state"], "code": "1"})).await;
+    assert_eq!((locked.status, locked.code().as_str()), (403, "locked"));
+    assert!(resumed().is_empty(), "the fourth guess reaches nobody");
+    // An honest chain of steps costs nothing in the end.
+    gateway.advance(3_600);
+    for _ in 0..4 {
+        scripted::answer(Ok(new_password(b"otp")));
+        let step = post(json!({"username": "ann", "password": "right"})).await;
+        scripted::answer(Ok(new_password(b"change")));
+        let step = post(json!({"state": step.json()["next"]["state"], "code": "1"})).await;
+        scripted::sign_in("s", &json!({"preferred_username": "ann"}));
+        let done = post(json!({"state": step.json()["next"]["state"], "new_password": "y"})).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+    }
+}

@@ -46,7 +46,7 @@ async fn decided(ask: &Ask<'_>, strategy: &Instance, kept: &Kept, asked: Asked) 
         Some(identifier) => {
             let named = who::find(ask, strategy, identifier).await?;
             let reservation = throttle::count(ask, strategy.id(), &named).await?;
-            Some(Tried { named, reservation })
+            Some(Tried { named, reservation, is_further: true })
         }
         None => None,
     };

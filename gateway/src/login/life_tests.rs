@@ -175,3 +175,18 @@ async fn no_session_outlives_what_its_strategy_allows() {
     gateway.advance(2);
     assert_eq!(gateway.who(&cookie).await, false);
 }
+
+// OpenID Connect Back-Channel Logout section 2.7: a provider tries again what failed.
+#[tokio::test]
+async fn a_notice_that_could_not_be_carried_out_is_good_for_another_try() {
+    let gateway = with("").await;
+    let cookie = sign_in(&gateway, who(&json!({}))).await.cookie();
+    let tell = || gateway.post("/login/hub/backchannel-logout").form("logout_token=sid+P1+j1").send();
+    let other = rusqlite::Connection::open(gateway.control.store.path()).unwrap();
+    other.execute_batch("ALTER TABLE sessions RENAME TO hidden").unwrap();
+    assert_eq!(tell().await.status, 503);
+    other.execute_batch("ALTER TABLE hidden RENAME TO sessions").unwrap();
+    assert_eq!(tell().await.status, 200);
+    assert_eq!(gateway.who(&cookie).await, false);
+    assert_eq!(tell().await.status, 400, "done once, it is done");
+}

@@ -6,7 +6,7 @@ use super::{
     asked::Asked,
     body::{Body, malformed},
     decide::Decided,
-    external::{Judged, judge},
+    external::{Judged, judge, tell},
     kept::Link,
     page,
     who::store_failed,
@@ -15,6 +15,7 @@ use crate::{
     accounts::post,
     control::{Ask, Reply, presented, reply},
     mail::Notice,
+    pages::LinkView,
     problem::{Code, Problem},
     registry::Instance,
     sessions::{LiveSession, Lookup},
@@ -66,9 +67,28 @@ fn is_fresh(ask: &Ask<'_>, session: &LiveSession) -> bool {
 pub(super) async fn show(ask: &Ask<'_>, strategy: &Instance, form: Option<&Form>) -> Result<Reply, Problem> {
     wanted(ask, strategy).await?;
     let asked = Asked::by_link(ask, true);
-    let action = format!("{}/{}", ask.control.config.endpoints.login, strategy.id());
-    let html = ask.control.pages.link(&action, strategy.title(), form, &asked.return_to);
-    Ok(page::leading_out(ask, reply::page(&ask.control.pages, 200, html)))
+    Ok(shown(ask, strategy, form, &asked.return_to, None))
+}
+
+/// The page with its button; `problem` is why it is shown again.
+pub(super) fn shown(
+    ask: &Ask<'_>,
+    strategy: &Instance,
+    form: Option<&Form>,
+    return_to: &str,
+    problem: Option<&Problem>,
+) -> Reply {
+    let view = LinkView {
+        action: format!("{}/{}", ask.control.config.endpoints.login, strategy.id()),
+        title: strategy.title(),
+        form,
+        return_to,
+        error: problem.map(Problem::text),
+        request_id: &ask.request.request_id,
+    };
+    let status = problem.map_or(200, |problem| problem.code.status());
+    let html = ask.control.pages.link(&view);
+    page::leading_out(ask, reply::page(&ask.control.pages, status, html))
 }
 
 /// Adds what the strategy vouches for to the account, if `admit` lets it in.
@@ -87,6 +107,7 @@ pub(super) async fn add(
     let linked = ask.control.store.link_external(login, account.uuid, &link.sid, now).await;
     match linked.map_err(|error| store_failed(&error))? {
         Linked::Done => {
+            tell(ask, account.uuid).await;
             ask.audit(Audit {
                 event: "credential_linked",
                 account: Some(&account.name),

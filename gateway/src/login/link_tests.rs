@@ -110,3 +110,20 @@ async fn a_link_on_a_page_shows_a_button_and_starts_nothing() {
     let corp = gateway.get("/login/corp?link=1").navigating().cookie(&ann).send().await;
     assert!(corp.text.contains("name=\"password\"") && corp.text.contains("name=\"link\""));
 }
+
+// Contract section 5, Pages: a browser form fails with the same page.
+#[tokio::test]
+async fn a_wrong_password_shows_the_page_of_the_link_again_and_signs_nobody_in_later() {
+    let gateway = Gateway::start(HUB).await;
+    let ann = gateway.login("ann").await.cookie();
+    let post = |form: &str| gateway.post("/login/corp").navigating().cookie(&ann).form(form).send();
+    let again = post("username=x&password=wrong&link=true&return_to=/me").await;
+    assert_eq!(again.status, 401, "{}", again.text);
+    assert!(again.text.contains("role=\"alert\"") && again.text.contains("Add "), "{}", again.text);
+    assert!(again.text.contains("name=\"link\" value=\"true\"") && again.text.contains("value=\"/me\""));
+    scripted::sign_in("c", &json!({}));
+    let linked = post("username=x&password=right&link=true&return_to=/me").await;
+    assert_eq!((linked.status, linked.location(), linked.field("set-cookie")), (303, "/me", ""));
+    assert_eq!(gateway.who(&ann).await["name"], "ann", "she is still signed in as she was");
+    assert_eq!(gateway.control.store.accounts().await.unwrap().len(), 1, "nobody else was made");
+}

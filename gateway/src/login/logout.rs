@@ -2,7 +2,7 @@
 
 use super::{decide::call, external::STATE, refresh, return_to, who::store_failed};
 use crate::{
-    control::{Ask, Reply, presented, reply},
+    control::{Ask, Reply, presented_apart, reply},
     problem::Problem,
     sessions::{ExternalRecord, Found, LiveSession, hash_cookie},
     telemetry::Audit,
@@ -20,20 +20,21 @@ pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
         let html = ask.control.pages.sign_out(global, asked_path(ask).as_deref());
         return Ok(super::page::leading_out(ask, reply::page(&ask.control.pages, 200, html)));
     }
-    let presented = presented(ask).await?;
+    // An old credential keeps nobody from signing out.
+    let presented = presented_apart(ask).await?;
     let mut provider = None;
     for session in presented.sessions() {
         let known = external(ask, session).await?;
         end_one(ask, session, global).await?;
         provider = provider.or(at_provider(ask, session, known).await);
     }
-    end_expired(ask).await?;
+    end_of_cookies(ask, global).await?;
     let answer = if let (Some(url), true) = (&provider, ask.is_navigation()) {
         reply::see_other(url)
     } else if ask.is_navigation() {
         let endpoints = &ask.control.config.endpoints;
         match asked_path(ask) {
-            Some(path) => reply::see_other(return_to::path(Some(&path), endpoints)),
+            Some(path) => reply::see_other(return_to::landing(Some(&path), &ask.control.config)),
             None => reply::see_other(&endpoints.login),
         }
     } else {
@@ -77,17 +78,26 @@ async fn at_provider(ask: &Ask<'_>, session: &LiveSession, known: Option<Externa
     answer.redirect.filter(leads_out)
 }
 
-/// What the cookies name although they open nothing any more: a session cookie that was
-/// unused for too long belongs to a session that its refresh token could still renew.
-async fn end_expired(ask: &Ask<'_>) -> Result<(), Problem> {
-    refresh::end_family_of_cookie(ask).await?;
+/// Ends what the cookies of this browser name although they may open nothing any more: a
+/// session cookie that was unused for too long belongs to a session that its refresh token
+/// could still renew. With `global`, all sessions of the account.
+pub(super) async fn end_of_cookies(ask: &Ask<'_>, global: bool) -> Result<(), Problem> {
+    end_of_session_cookie(ask, global).await?;
+    refresh::end_family_of_cookie(ask).await
+}
+
+async fn end_of_session_cookie(ask: &Ask<'_>, global: bool) -> Result<(), Problem> {
     let fields = ask.request.headers.get_all(COOKIE).iter().map(|field| field.as_bytes());
     let Found::One(value) = ask.cookies.session_value(fields) else { return Ok(()) };
-    let store = &ask.control.store;
+    let (store, sessions) = (&ask.control.store, &ask.control.sessions);
     let found = store.session_by_cookie(hash_cookie(value)).await.map_err(|e| store_failed(&e))?;
-    if let Some((session, ..)) = found {
+    let Some((session, ..)) = found else { return Ok(()) };
+    if global {
+        store.end_sessions_of(session.account).await.map_err(|e| store_failed(&e))?;
+        sessions.end_all(session.account);
+    } else {
         store.end_session(&session.sid).await.map_err(|e| store_failed(&e))?;
-        ask.control.sessions.end(&session.sid);
+        sessions.end(&session.sid);
     }
     Ok(())
 }

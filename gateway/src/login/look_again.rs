@@ -58,9 +58,13 @@ pub(crate) async fn pass(control: &Arc<Control>) -> Stored<()> {
         for one in due {
             calls.spawn(look(control.clone(), one));
         }
+        // All of them: a provider may have replaced its refresh token already, and one that
+        // is not kept ends the session.
+        let mut failed = Ok(());
         while let Some(done) = calls.join_next().await {
-            done.unwrap_or(Ok(()))?;
+            failed = failed.and(done.unwrap_or(Ok(())));
         }
+        failed?;
     }
 }
 

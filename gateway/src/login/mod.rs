@@ -71,6 +71,8 @@ fn counted(ask: &Ask<'_>, strategy: &Instance, answer: Result<Reply, Problem>) -
 struct Tried {
     named: Named,
     reservation: Reservation,
+    /// It tries a further step: the form again means that it was wrong.
+    is_further: bool,
 }
 
 async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply, Problem> {
@@ -80,7 +82,7 @@ async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply
     let asked = Asked { link: link_to(ask, strategy, body).await?, ..Asked::read(ask, body)? };
     let named = who::find(ask, strategy, &asked.identifier).await?;
     let reservation = throttle::count(ask, strategy.id(), &named).await?;
-    let tried = Tried { named, reservation };
+    let tried = Tried { named, reservation, is_further: false };
     let state = ask.control.random.opaque();
     let decided = decide(ask, strategy, &asked, &tried.named, &state).await;
     finish(ask, strategy, &asked, Some(tried), &state, decided).await
@@ -147,9 +149,9 @@ async fn finish(
     state: &str,
     decided: Result<Decided, Problem>,
 ) -> Result<Reply, Problem> {
-    let (named, reservation) = match tried {
-        Some(Tried { named, reservation }) => (Some(named), Some(reservation)),
-        None => (None, None),
+    let (named, reservation, was_further) = match tried {
+        Some(Tried { named, reservation, is_further }) => (Some(named), Some(reservation), is_further),
+        None => (None, None, false),
     };
     let answer = match decided {
         Ok(Decided::Admitted(admitted)) => match open::session(ask, &admitted, asked).await {
@@ -169,10 +171,12 @@ async fn finish(
         },
         Ok(Decided::Form(form)) => {
             ask.control.metrics.login(strategy.id(), "next");
-            let is_further = !form.flow.is_empty();
+            let leads_on = !form.flow.is_empty();
             let answer = answer::next_step(ask, strategy, asked, state, &form).await;
-            // A further step is counted itself; the same form again is a failure.
-            if !is_further {
+            // A first step that leads on did not fail, and the further step is counted
+            // itself. The first form again is a failure, and any form after a further step
+            // may be one: a code is not guessed without end. A success clears it.
+            if !leads_on || was_further {
                 return answer;
             }
             answer

@@ -1,10 +1,10 @@
 //! A session out of an admitted login: in the store first, then in the live table.
 
-use super::{admit::Admitted, asked::Asked, refresh, unverified, who::store_failed};
+use super::{admit::Admitted, asked::Asked, logout, unverified, who::store_failed};
 use crate::{
     clock::UnixMillis,
-    control::{Ask, presented_cookie},
-    problem::{Code, Problem},
+    control::Ask,
+    problem::Problem,
     sessions::{Account, ExternalRecord, LiveSession, SessionRecord, Transport, hash_cookie},
     store::NewFamily,
     telemetry::Audit,
@@ -82,7 +82,8 @@ pub(super) async fn session(
 pub(crate) async fn open(ask: &Ask<'_>, wanted: Wanted<'_>) -> Result<Option<Opened>, Problem> {
     let control = ask.control;
     if wanted.transport != Transport::Token {
-        end_former(ask).await?;
+        // Whoever put the cookies there that this browser has so far (session fixation).
+        logout::end_of_cookies(ask, false).await?;
     }
     let cookie = control.random.opaque();
     let record = record(ask, &wanted, &cookie);
@@ -109,17 +110,6 @@ async fn current_secret(ask: &Ask<'_>, admitted: &Admitted) -> Result<Option<Str
     let renewed = ask.control.store.renew_secret(strategy, uuid, old, new).await;
     let is_new = renewed.map_err(|e| store_failed(&e))?;
     Ok(Some(if is_new { new } else { old }.to_owned()))
-}
-
-/// The sessions of the cookies that this browser has so far end with the login, whoever
-/// put those cookies there (session fixation).
-async fn end_former(ask: &Ask<'_>) -> Result<(), Problem> {
-    refresh::end_family_of_cookie(ask).await?;
-    let former = presented_cookie(ask).await.map_err(|_| Problem::from(Code::StoreUnavailable))?;
-    let Some(former) = former else { return Ok(()) };
-    ask.control.store.end_session(former.sid()).await.map_err(|e| store_failed(&e))?;
-    ask.control.sessions.end(former.sid());
-    Ok(())
 }
 
 fn record(ask: &Ask<'_>, wanted: &Wanted<'_>, cookie: &str) -> SessionRecord {

@@ -103,6 +103,11 @@ pub(super) async fn again(ask: &Ask<'_>, strategy: &Instance, body: &Body, probl
         true => None,
         false => first_form(ask, strategy).await.ok().flatten(),
     };
+    // What was asked for is asked for again: a login that is to be added signs nobody in.
+    if link::is_asked(body).unwrap_or(true) {
+        let to = asked::return_to(ask, body);
+        return with_fields(link::shown(ask, strategy, form.as_ref(), &to, Some(problem)), problem);
+    }
     let names = &ask.control.config.accounts.identifiers;
     let typed = names.iter().find_map(|name| body.fields.get(name)?.as_str()).unwrap_or_default();
     let to = asked::return_to(ask, body);
@@ -135,7 +140,7 @@ fn with_fields(mut answer: Reply, problem: &Problem) -> Reply {
 
 fn asked_in_query(ask: &Ask<'_>) -> String {
     let asked = ask.query("return_to");
-    return_to::path(asked.as_deref(), &ask.control.config.endpoints).to_owned()
+    return_to::landing(asked.as_deref(), &ask.control.config).to_owned()
 }
 
 /// What the form should be; none: the strategy has a provider instead.

@@ -1,7 +1,7 @@
 //! Where a login leads: a path of our own origin, and nothing else (contract section 5,
 //! Pages). Total on any text.
 
-use portcullis_config::Endpoints;
+use portcullis_config::{Config, Endpoints};
 
 /// The most bytes of a path that is followed.
 const MAX: usize = 2048;
@@ -9,6 +9,15 @@ const MAX: usize = 2048;
 /// The path to go to: `asked` if it is safe, else `/`.
 pub fn path<'a>(asked: Option<&'a str>, endpoints: &Endpoints) -> &'a str {
     asked.filter(|path| is_safe(path, endpoints)).unwrap_or("/")
+}
+
+/// The same where old clients' names lead to endpoints, too: a login must not end in a
+/// logout by another name.
+pub fn landing<'a>(asked: Option<&'a str>, config: &Config) -> &'a str {
+    let path = path(asked, &config.endpoints);
+    let bare = path.split('?').next().unwrap_or_default();
+    let is_alias = config.aliases.iter().any(|alias| alias.leads("GET", bare).is_some());
+    if is_alias { "/" } else { path }
 }
 
 /// One leading `/`, and nothing that a browser or a proxy would read as something else
@@ -89,6 +98,26 @@ mod tests {
             assert_eq!(lands(asked), asked);
         }
         assert_eq!(path(None, &endpoints()), "/");
+    }
+
+    // Contract section 5, Pages: never to an endpoint, by whatever name.
+    #[test]
+    fn an_alias_of_an_endpoint_is_no_place_to_land() {
+        let file = "[strategies.local]\nkind = \"local\"\n[upstreams.api]\nurls = [\"http://127.0.0.1:1\"]\n\
+                    [[routes]]\npath = \"/*\"\nupstream = \"api\"\n\
+                    [[aliases]]\nfrom = \"GET /old/logout\"\nto = \"logout\"\n\
+                    [[aliases]]\nfrom = \"POST /old/login\"\nto = \"login\"\n";
+        let config = portcullis_config::parse(file, std::path::Path::new("p"), &[]).unwrap();
+        for (asked, lands) in [
+            ("/old/logout", "/"),
+            ("/old/logout?global=true", "/"),
+            ("/old/logout/x", "/old/logout/x"),
+            ("/old/login", "/old/login"),
+            ("/x?y", "/x?y"),
+            ("/login", "/"),
+        ] {
+            assert_eq!(landing(Some(asked), &config), lands, "{asked}");
+        }
     }
 
     #[test]

@@ -394,6 +394,25 @@ async fn logout_ends_this_session_or_all_and_is_idempotent() {
     }
 }
 
+// Contract section 5: `{logout}` ends the session also when it has expired, and never
+// refuses because of an old credential.
+#[tokio::test]
+async fn no_old_credential_keeps_the_cookies_session_from_ending() {
+    let gateway = Gateway::start("").await;
+    let cookie = gateway.login("ann").await.cookie();
+    let two = gateway.post("/logout").cookie(&cookie).bearer("x").bearer("y").send().await;
+    assert_eq!((two.status, gateway.who(&cookie).await), (200, json!(false)), "{}", two.text);
+
+    let (idle, other) = (gateway.login("ann").await, gateway.login("ann").await);
+    gateway.advance(3_601);
+    assert_eq!(gateway.who(&idle.cookie()).await, false);
+    let out = gateway.post("/logout?global=true").cookie(&idle.cookie()).send().await;
+    assert_eq!((out.status, out.json()), (200, json!({"success": true})));
+    let refresh = other.cookie_of("portcullis-refresh");
+    let renewed = gateway.post("/auth/refresh").cookie(&refresh).send().await;
+    assert_eq!(renewed.code(), "invalid_token", "all of the account's, as it was asked");
+}
+
 #[tokio::test]
 async fn a_foreign_page_signs_nobody_out() {
     let gateway = Gateway::start("").await;

@@ -75,6 +75,22 @@ pub struct StepView<'a> {
     pub request_id: &'a str,
 }
 
+/// What the page of a login that is to be added to an account shows.
+pub struct LinkView<'a> {
+    /// Where the form is posted.
+    pub action: String,
+    /// The strategy's name for people.
+    pub title: &'a str,
+    /// The strategy's form; none: a provider asks.
+    pub form: Option<&'a Form>,
+    /// Where the person wants to go afterwards.
+    pub return_to: &'a str,
+    /// What went wrong.
+    pub error: Option<&'a str>,
+    /// Shown beside an error.
+    pub request_id: &'a str,
+}
+
 /// Another way to sign in.
 pub struct Other {
     /// Where its login begins.
@@ -151,13 +167,20 @@ impl Pages {
     }
 
     /// Asks whether a way to sign in is to be added to the account.
-    pub fn link(&self, action: &str, title: &str, form: Option<&Form>, return_to: &str) -> String {
-        self.render("link.html", self.link_context(action, title, form, return_to))
+    pub fn link(&self, view: &LinkView<'_>) -> String {
+        self.render("link.html", self.link_context(view))
     }
 
-    fn link_context(&self, action: &str, title: &str, form: Option<&Form>, return_to: &str) -> Value {
-        let fields = form.map(|form| fields(form, "")).unwrap_or_default();
-        context! { heading => format!("Add {title}"), action, title, fields, return_to }
+    fn link_context(&self, view: &LinkView<'_>) -> Value {
+        context! {
+            heading => format!("Add {}", view.title),
+            action => &view.action,
+            title => view.title,
+            fields => view.form.map(|form| fields(form, "")).unwrap_or_default(),
+            return_to => view.return_to,
+            error => view.error,
+            request_id => view.request_id,
+        }
     }
 
     /// The end of a login that another site began: it goes on by itself.

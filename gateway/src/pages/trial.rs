@@ -1,7 +1,7 @@
 //! Every page is rendered once before it is used, so that a fault in an operator's
 //! template is a problem of the configuration and not of whoever wants to sign in.
 
-use super::{LoginView, Other, Pages, StepView};
+use super::{LinkView, LoginView, Other, Pages, StepView};
 use crate::problem::Code;
 use minijinja::{Value, context};
 use portcullis_config::Problem;
@@ -49,8 +49,10 @@ impl Pages {
             let view = StepView { action, form: &form, state: "s", error, request_id: "0" };
             samples.push(("step.html", self.step_context(&view)));
         }
-        for form in [None, Some(&form)] {
-            samples.push(("link.html", self.link_context("/login/x", "X", form, "/")));
+        for (form, error) in [(None, None), (Some(&form), Some("No"))] {
+            let action = "/login/x".into();
+            let view = LinkView { action, title: "X", form, return_to: "/", error, request_id: "0" };
+            samples.push(("link.html", self.link_context(&view)));
         }
         samples.push(("moved_on.html", self.moved_on_context("/")));
         for code in [Code::LoginRequired, Code::Internal] {

@@ -41,7 +41,10 @@ impl Source for Arc<SlowStore> {
     fn ask(&self, question: Question) -> Asked {
         let read = self.rows.lock().unwrap().clone().map(|rows| {
             rows.into_iter().find(|(record, ..)| match &question {
-                Question::Cookie(hash) => record.cookie_hash == *hash,
+                Question::Cookie(hash) => {
+                    record.cookie_hash == *hash
+                        || record.former_cookie.is_some_and(|(former, _)| former == *hash)
+                }
                 Question::Sid(sid) => record.sid == **sid,
             })
         });
@@ -308,6 +311,19 @@ async fn a_no_is_remembered_for_a_moment() {
     assert!(table.ask_sid("sid-1", START).await.unwrap().is_none());
     assert_eq!(seen(&table, 1, START.plus(Duration::from_millis(4_999))), "none");
     assert!(matches!(table.by_sid("sid-1", START), Lookup::None));
+    assert_eq!(seen(&table, 1, START.plus(Duration::from_secs(5))), "unknown");
+}
+
+#[tokio::test]
+async fn a_former_cookie_after_grace_does_not_reach_the_store_each_time() {
+    let (mut record, account, read_at) = row(1, ann(1), 5);
+    record.former_cookie = Some((record.cookie_hash, START));
+    record.cookie_hash = hash_cookie(cookie(2).as_bytes());
+    let store = SlowStore::quick(vec![(record, account, read_at)]);
+    let table = store.table();
+    assert!(table.ask_cookie(cookie(1).as_bytes(), START).await.unwrap().is_none());
+    table.shelf().sweep(START);
+    assert_eq!(seen(&table, 1, START), "none", "as of what the store did not have");
     assert_eq!(seen(&table, 1, START.plus(Duration::from_secs(5))), "unknown");
 }
 

@@ -104,7 +104,12 @@ impl Sessions {
         }
         let hash = hash_cookie(value);
         let found = self.ask(Question::Cookie(hash), now).await?;
-        Ok(found.filter(|session| session.is_opened_by(&hash, now)))
+        if found.as_ref().is_some_and(|session| !session.is_opened_by(&hash, now)) {
+            // The store knows it still, as a former cookie: it is not asked each time either.
+            self.known.no_cookie.note(hash, now);
+            return Ok(None);
+        }
+        Ok(found)
     }
 
     /// The same by `sid`.
@@ -162,6 +167,11 @@ impl Sessions {
     /// What the logins behind these sessions are known for now: on this gateway from now on.
     pub fn externals_changed(&self, externals: &[(String, super::ExternalRecord)]) {
         self.known.shelf.externals_changed(externals);
+    }
+
+    /// Whether a session of this account is at hand.
+    pub fn knows(&self, account: Uuid) -> bool {
+        self.known.shelf.knows(account)
     }
 
     /// How many sessions are at hand.
