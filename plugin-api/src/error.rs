@@ -21,9 +21,10 @@ pub enum StrategyError {
     },
     /// A new secret is too weak; the text says what to change.
     WeakSecret(String),
-    /// The stored credential it was handed is broken or not acceptable. Like `Failed`,
-    /// but it says nothing of other people's logins. The text is for the log only and
-    /// must not quote the credential.
+    /// What is known of this one person cannot be used: the stored credential is broken, the
+    /// directory's entry does not say who it is, the groups are too many. Like `Failed`, but
+    /// it says nothing of other people's logins. The text is for the log only and must not
+    /// quote a credential.
     UnusableCredential(String),
     /// A provider answered what it may not answer. It says nothing of other people's
     /// logins. The text is for the log only and must not quote the answer.
@@ -41,7 +42,7 @@ impl std::fmt::Display for StrategyError {
             Self::WeakSecret(message) | Self::Failed(message) => f.write_str(message),
             Self::ProviderInvalid(message) => write!(f, "the provider's answer is not acceptable: {message}"),
             Self::UnusableCredential(message) => {
-                write!(f, "the stored credential cannot be used: {message}")
+                write!(f, "what is known of this person cannot be used: {message}")
             }
         }
     }

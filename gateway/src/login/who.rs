@@ -68,7 +68,11 @@ pub(super) async fn find(ask: &Ask<'_>, strategy: &Instance, identifier: &str) -
         }
         account = account.or(found);
     }
-    let unknown = || if keeps { fold(identifier) } else { format!("{}@{id}", fold(identifier)) };
+    let unknown = || {
+        // A directory takes a run of white space for one space (RFC 4518 section 2.6).
+        let name = fold(identifier).split_whitespace().collect::<Vec<_>>().join(" ");
+        if keeps { name } else { format!("{name}@{id}") }
+    };
     let key = account.as_ref().map_or_else(unknown, |account| account.name.clone());
     Ok(Named { key, account })
 }

@@ -10,6 +10,7 @@ use crate::{
     groups::Seeker,
     login::{Credentials, fit_for_the_wire},
     person,
+    settings::MOST_PATIENCE,
     verdict::{self, Reason, Verdict},
     wire::{
         filter,
@@ -22,6 +23,7 @@ use portcullis_plugin_api::{
     StrategyError,
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -47,6 +49,9 @@ pub(crate) fn form(username: &str, message: &str) -> Form {
     }
 }
 
+/// Kept for the login with the new password.
+const KEPT_BACK: Duration = Duration::from_secs(3);
+
 /// How a change ended.
 enum Changed {
     Done,
@@ -59,6 +64,21 @@ enum Changed {
 }
 
 impl Ldap {
+    /// Whether somebody whose password must be changed can do it here. Whose entry it is
+    /// must be known without a bind: from the template, or from the service account.
+    pub(crate) fn may_change(&self) -> bool {
+        let named = self.settings.direct.as_ref().is_some_and(|template| template.is_dn);
+        self.settings.change.is_some() && (named || self.settings.service.is_some())
+    }
+
+    /// Until when the password must be replaced, and until when it must have been used.
+    /// Together they are shorter than the gateway waits: a change that it does not see the
+    /// end of would be one that nobody was told of.
+    fn deadlines(&self) -> (Instant, Instant) {
+        let end = Instant::now() + MOST_PATIENCE;
+        (self.directory.deadline().min(end - KEPT_BACK), end)
+    }
+
     /// The filled-in form.
     pub(crate) async fn finish_change(&self, request: Resume) -> Answer<Outcome> {
         let flow: Value = serde_json::from_slice(&request.flow).unwrap_or_default();
@@ -73,7 +93,10 @@ impl Ldap {
         if *new != *again {
             return Ok(Outcome::Form(form(username, "The two new passwords differ. Try again.")));
         }
-        let until = self.directory.deadline();
+        if !self.may_change() {
+            return Ok(Outcome::Form(form(username, NO_WAY)));
+        }
+        let (until, end) = self.deadlines();
         let dn = match &self.settings.direct {
             Some(template) if template.is_dn => Some(template.fill(username)),
             _ => self.find(username, until).await?.map(|entry| entry.dn),
@@ -82,7 +105,7 @@ impl Ldap {
         match self.replace(&dn, &old, &new, until).await? {
             Changed::Done => {
                 let who = Credentials { username: username.to_owned(), password: new };
-                self.sign_in(&who, self.directory.deadline()).await
+                self.sign_in(&who, self.directory.deadline().min(end)).await
             }
             Changed::WrongOld => Ok(Outcome::denied(Denial::BadCredentials)),
             Changed::Barred(denied) => Ok(Outcome::Denied(denied)),

@@ -9,6 +9,7 @@ use crate::{
     groups::{self, Seeker},
     person,
     settings::{Nested, Safety},
+    spelling,
     wire::{
         Trouble,
         connection::Connection,
@@ -221,6 +222,11 @@ impl Ldap {
             }
         };
         match found.entries.as_slice() {
+            [entry] if !found.more && !spelling::by_filter(&self.settings.filter, user, entry) => {
+                let detail = format!("{shown} finds {}, which is not called exactly so", entry.dn);
+                steps.bad("person", detail, advice::SPELLING);
+                steps.skipped(&["groups"]);
+            }
             [entry] if !found.more => {
                 steps.good("person", format!("{shown} is {}", entry.dn));
                 self.known(entry, steps);
@@ -302,7 +308,9 @@ impl Ldap {
                     .collect();
                 steps.good("groups", format!("{} {way}: {}", groups.len(), names.join(", ")));
             }
-            Err(StrategyError::Failed(why)) => steps.bad("groups", why, advice::GROUPS),
+            Err(StrategyError::Failed(why) | StrategyError::UnusableCredential(why)) => {
+                steps.bad("groups", why, advice::GROUPS)
+            }
             Err(other) => steps.bad("groups", other.to_string(), advice::GROUPS),
         }
         if let Some(last) = steps.0.last_mut() {

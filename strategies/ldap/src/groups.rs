@@ -55,7 +55,10 @@ impl Seeker<'_> {
             Self::Service(directory) => directory.search(request, until).await,
             Self::Person(connection) => {
                 let found = connection.search(request, until).await;
-                found.map_err(|trouble| StrategyError::Failed(trouble.to_string()))
+                found.map_err(|trouble| match trouble.is_about_the_question() {
+                    true => StrategyError::UnusableCredential(trouble.to_string()),
+                    false => StrategyError::Failed(trouble.to_string()),
+                })
             }
         }
     }
@@ -131,9 +134,13 @@ impl Resolver {
                     seconds: seconds(settings),
                 };
                 let found = seeker.search(&request, until).await?;
-                found.entries.first().map(|entry| listed(settings, entry)).unwrap_or_default()
+                found.entries.first().map(|entry| listed(settings, entry)).transpose()?.unwrap_or_default()
             }
         };
+        // What one person may not see would be hidden from the others as well.
+        if !matches!(seeker, Seeker::Service(_)) {
+            return Ok(parents);
+        }
         let mut cache = self.lock();
         if cache.len() >= CACHE_SIZE {
             cache.clear();
@@ -163,7 +170,7 @@ fn add(known: &mut Known, found: Vec<Group>) -> Answer<Vec<Group>> {
     }
     // Cutting the list would let somebody keep what a rule takes from a group.
     if known.len() > MOST {
-        return Err(StrategyError::Failed(format!(
+        return Err(StrategyError::UnusableCredential(format!(
             "somebody is in over {MOST} groups; narrow them by groups.base or groups.filter"
         )));
     }
@@ -186,7 +193,7 @@ async fn direct(
     if groups.nested == Nested::InChain {
         found.extend(in_chain(settings, seeker, &person.dn, until).await?);
     } else {
-        found.extend(listed(settings, person));
+        found.extend(listed(settings, person)?);
     }
     if groups.primary
         && let Some(sid) = person::primary_group(person)
@@ -238,6 +245,14 @@ async fn searched(
             done.text.escape_debug()
         )));
     }
+    // What the server cut off may be what a rule goes by.
+    if found.more {
+        return Err(StrategyError::UnusableCredential(format!(
+            "the server gives no more than {} groups of somebody who is in more; narrow groups.base or \
+             groups.filter, or raise its size limit for the service account",
+            found.entries.len()
+        )));
+    }
     Ok(found.entries.iter().map(|entry| group(settings, entry)).collect())
 }
 
@@ -247,13 +262,20 @@ fn group(settings: &Settings, entry: &Entry) -> Group {
 }
 
 /// The groups that an entry names itself.
-fn listed(settings: &Settings, entry: &Entry) -> Vec<Group> {
-    let Some(attribute) = &settings.groups.member_of else { return Vec::new() };
+fn listed(settings: &Settings, entry: &Entry) -> Answer<Vec<Group>> {
+    let Some(attribute) = &settings.groups.member_of else { return Ok(Vec::new()) };
+    // Active Directory's word for "these are not all" ([MS-ADTS] range retrieval).
+    if entry.has_option(attribute, "range=") {
+        return Err(StrategyError::UnusableCredential(format!(
+            "the server gives only a part of somebody's `{attribute}`: they are in too many groups; set \
+             groups.filter = \"(member={{dn}})\" and a narrower groups.base"
+        )));
+    }
     let one = |text: &str| match name::leaf(text) {
         Some(name) => Group { dn: text.to_owned(), name },
         None => Group { dn: String::new(), name: text.to_owned() },
     };
-    entry.texts(attribute).map(one).filter(|group| counts(settings, &group.dn)).collect()
+    Ok(entry.texts(attribute).map(one).filter(|group| counts(settings, &group.dn)).collect())
 }
 
 fn counts(settings: &Settings, dn: &str) -> bool {
@@ -262,9 +284,27 @@ fn counts(settings: &Settings, dn: &str) -> bool {
 }
 
 /// What the `groups` claim holds: every group by its name and by its DN, so that a
-/// mapping may use either.
+/// mapping may use either. A name that could be a DN is left out: whoever may make a
+/// group would call it like another one and have what is mapped from that one's DN.
 pub(crate) fn claim(groups: &[Group]) -> Vec<String> {
-    let all: BTreeSet<&str> =
-        groups.iter().flat_map(|group| [group.name.as_str(), group.dn.as_str()]).collect();
+    let name = |group: &Group| !group.name.contains('=');
+    let names = groups.iter().filter(|group| name(group)).map(|group| group.name.as_str());
+    let all: BTreeSet<&str> = names.chain(groups.iter().map(|group| group.dn.as_str())).collect();
     all.into_iter().filter(|text| !text.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_that_is_called_like_the_dn_of_another_is_known_by_its_own_dn_only() {
+        let group = |dn: &str, name: &str| Group { dn: dn.to_owned(), name: name.to_owned() };
+        let own = r"cn=cn\3Dops\2Cou\3Dgroups\2Cdc\3Dx,ou=lists,dc=x";
+        let groups = [group(own, "cn=ops,ou=groups,dc=x"), group("cn=dev,dc=x", "dev"), group("", "unix")];
+        assert_eq!(
+            claim(&groups),
+            ["cn=cn\\3Dops\\2Cou\\3Dgroups\\2Cdc\\3Dx,ou=lists,dc=x", "cn=dev,dc=x", "dev", "unix"]
+        );
+    }
 }

@@ -2,7 +2,7 @@
 //! the password; this crate finds the entry, asks, and reads what the answer means.
 //!
 //! In the order of a login: `settings`, `login`, `directory` (which server, which
-//! connection), `wire` (the protocol), `verdict` (what an answer means), `person` and
+//! connection), `wire` (the protocol), `spelling` (whose name it was), `verdict` (what an answer means), `person` and
 //! `groups` (what an entry means), `change`, `refresh`, `diagnose`.
 //!
 //! What may not come in: the gateway, its store, which groups give which roles.
@@ -18,6 +18,7 @@ mod login;
 mod person;
 mod refresh;
 mod settings;
+mod spelling;
 #[cfg(test)]
 mod testing;
 mod tls;

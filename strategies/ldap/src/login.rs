@@ -4,7 +4,7 @@
 use crate::{
     Ldap, change, groups,
     groups::Seeker,
-    person,
+    person, spelling,
     verdict::{self, Bar, Reason, Verdict},
     wire::{
         filter,
@@ -91,8 +91,10 @@ impl Ldap {
         // Whoever is not there costs the same bind as whoever is (row W-01).
         let name = entry.as_ref().map_or_else(|| self.nobody(), |entry| entry.dn.clone());
         let done = self.directory.bind(&name, &who.password, until).await?;
+        // A directory that judges nobody is an error for those who are not there too.
+        let outcome = self.judge(&done, &who.username)?;
         let Some(entry) = entry else { return Ok(Outcome::denied(Denial::BadCredentials)) };
-        if let Some(outcome) = self.judge(&done, &who.username)? {
+        if let Some(outcome) = outcome {
             return Ok(outcome);
         }
         self.admit(&mut Seeker::Service(&self.directory), &entry, &who.username, until).await
@@ -101,7 +103,8 @@ impl Ldap {
     /// The one entry that a name means; none if there is no such entry, or more than one.
     pub(crate) async fn find(&self, username: &str, until: Instant) -> Answer<Option<Entry>> {
         let filter = self.settings.filter.fill(&[(USERNAME, username.as_bytes())]);
-        self.one(&mut Seeker::Service(&self.directory), &filter, until).await
+        let entry = self.one(&mut Seeker::Service(&self.directory), &filter, until).await?;
+        Ok(entry.filter(|entry| spelling::by_filter(&self.settings.filter, username, entry)))
     }
 
     /// The one entry below the base that a filter finds.
@@ -144,12 +147,16 @@ impl Ldap {
         if let Some(outcome) = self.judge(&done, &who.username)? {
             return Ok(outcome);
         }
+        let filter = self.settings.filter.fill(&[(USERNAME, who.username.as_bytes())]);
         let entry = if template.is_dn {
-            self.own_entry(&mut Seeker::Person(&mut person.connection), &name, until).await?
+            // A filter that was written down says who may come in here too.
+            let filter = if self.settings.own_filter { filter } else { filter::anything() };
+            let found =
+                self.own_entry(&mut Seeker::Person(&mut person.connection), &name, &filter, until).await?;
+            found.filter(|entry| spelling::by_name(template, &who.username, entry))
         } else {
-            let filter = self.settings.filter.fill(&[(USERNAME, who.username.as_bytes())]);
             let found = self.one(&mut Seeker::Person(&mut person.connection), &filter, until).await?;
-            match found {
+            match found.filter(|entry| spelling::by_filter(&self.settings.filter, &who.username, entry)) {
                 // The name that was bound and the entry that was found may be two people's.
                 // The entry is theirs if the password is its password too.
                 Some(entry) => {
@@ -161,7 +168,9 @@ impl Ldap {
             }
         };
         let Some(entry) = entry else {
-            tracing::warn!("somebody has bound, but their entry is not found below the base by the filter");
+            tracing::warn!(
+                "somebody has bound, but their entry is not found by the filter, or not by the name they typed"
+            );
             return Ok(Outcome::denied(Denial::BadCredentials));
         };
         let mut seeker = match self.settings.service {
@@ -174,11 +183,17 @@ impl Ldap {
         self.admit(&mut seeker, &entry, &who.username, until).await
     }
 
-    async fn own_entry(&self, seeker: &mut Seeker<'_>, dn: &str, until: Instant) -> Answer<Option<Entry>> {
+    async fn own_entry(
+        &self,
+        seeker: &mut Seeker<'_>,
+        dn: &str,
+        filter: &[u8],
+        until: Instant,
+    ) -> Answer<Option<Entry>> {
         let request = Search {
             base: dn,
             scope: Scope::Base,
-            filter: &filter::anything(),
+            filter,
             attributes: &person::attributes(&self.settings),
             most: 1,
             seconds: groups::seconds(&self.settings),
@@ -205,7 +220,7 @@ impl Ldap {
                 Ok(Some(Outcome::denied(Denial::BadCredentials)))
             }
             Verdict::Barred(bar) => Ok(Some(Outcome::Denied(bar.denied()))),
-            Verdict::MustChange(reason) if self.settings.change.is_some() => {
+            Verdict::MustChange(reason) if self.may_change() => {
                 Ok(Some(Outcome::Form(change::form(username, change::why(reason)))))
             }
             Verdict::MustChange(_) => Ok(Some(Outcome::Denied(Bar::Expired.denied()))),
@@ -239,13 +254,13 @@ impl Ldap {
         username: &str,
         until: Instant,
     ) -> Answer<Authenticated> {
-        let subject = person::subject(&self.settings, entry).map_err(StrategyError::Failed)?;
+        let subject = person::subject(&self.settings, entry).map_err(StrategyError::UnusableCredential)?;
         let groups = self.resolver.groups(&self.settings, seeker, entry, until).await?;
         let mut claims = person::claims(&self.settings, entry);
         claims.insert("groups".to_owned(), groups::claim(&groups).into());
         let size = Value::Object(claims.clone()).to_string().len();
         if size > crate::MOST_CLAIMS {
-            return Err(StrategyError::Failed(format!(
+            return Err(StrategyError::UnusableCredential(format!(
                 "somebody's {} groups take {size} bytes of {}; narrow them by groups.base or groups.filter",
                 groups.len(),
                 crate::MOST_CLAIMS

@@ -1,7 +1,14 @@
 //! What an entry says of the person: who they are for ever, what they are called, and
 //! whether the directory lets them in at all.
 
-use crate::{settings::Settings, verdict::Bar, wire::message::Entry};
+use crate::{
+    settings::Settings,
+    verdict::Bar,
+    wire::{
+        message::Entry,
+        name::{BindName, USERNAME},
+    },
+};
 use portcullis_plugin_api::{Claims, Subject};
 use std::fmt::Write;
 
@@ -14,6 +21,9 @@ pub(crate) fn attributes(settings: &Settings) -> Vec<&str> {
     let mut all = vec![own.subject.as_str(), &own.name, &own.email];
     all.extend(own.display_name.iter().map(String::as_str));
     all.extend(settings.groups.member_of.as_deref());
+    // What people are found by, to compare it with what was typed.
+    all.extend(settings.filter.tested(USERNAME));
+    all.extend(settings.direct.as_ref().and_then(BindName::leaf).map(|(attribute, _)| attribute));
     if settings.groups.primary {
         all.extend(["objectSid", "primaryGroupID"]);
     }

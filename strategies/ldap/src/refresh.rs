@@ -21,7 +21,12 @@ impl Ldap {
         };
         // Whoever was renamed since is the same person, so the name may be any.
         let same = filter::equals(&self.settings.attributes.subject, &value);
-        let still = self.settings.filter.any_value_of(USERNAME).fill(&[(USERNAME, username.as_bytes())]);
+        let by_name = self.settings.direct.as_ref().is_some_and(|template| template.is_dn);
+        let still = match by_name && !self.settings.own_filter {
+            // No filter found them at the login either.
+            true => filter::anything(),
+            false => self.settings.filter.any_value_of(USERNAME).fill(&[(USERNAME, username.as_bytes())]),
+        };
         let mut seeker = Seeker::Service(&self.directory);
         match self.one(&mut seeker, &filter::all(&[same, still]), until).await? {
             None => Ok(Outcome::denied(Denial::NotAdmitted)),

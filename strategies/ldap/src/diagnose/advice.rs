@@ -9,6 +9,8 @@ pub(super) const NOT_FOUND: &str = "check `base` and `filter`; the account of bi
                                     read people: try the same filter with ldapsearch";
 pub(super) const AMBIGUOUS: &str =
     "make `filter` or `base` narrower: a name that means two entries signs nobody in";
+pub(super) const SPELLING: &str = "write the name as the directory has it (case and width do not matter, accents do), and let bind_dn read \
+     the attributes of `filter`";
 pub(super) const SUBJECT: &str =
     "set attributes.subject to an attribute with one value that never changes, or let bind_dn read it";
 pub(super) const NO_GROUPS: &str = "if there should be some: set groups.base and groups.filter, for example \

@@ -62,6 +62,8 @@ enum Work<'a> {
 enum Result {
     Found(Found),
     Done(Done),
+    /// A search that the server does not do, though it works.
+    Refused(Trouble),
 }
 
 impl Directory {
@@ -80,6 +82,7 @@ impl Directory {
     pub(crate) async fn search(&self, request: &Search<'_>, until: Instant) -> Answer<Found> {
         match self.somewhere(&Work::Search(request), until).await? {
             Result::Found(found) => Ok(found),
+            Result::Refused(trouble) => Err(StrategyError::UnusableCredential(trouble.to_string())),
             Result::Done(_) => Err(StrategyError::Failed("a search ended as something else".to_owned())),
         }
     }
@@ -97,7 +100,9 @@ impl Directory {
     async fn done(&self, work: &Work<'_>, until: Instant) -> Answer<Done> {
         match self.somewhere(work, until).await? {
             Result::Done(done) => Ok(done),
-            Result::Found(_) => Err(StrategyError::Failed("a request ended as a search".to_owned())),
+            Result::Found(_) | Result::Refused(_) => {
+                Err(StrategyError::Failed("a request ended as a search".to_owned()))
+            }
         }
     }
 
@@ -270,7 +275,10 @@ async fn run(
     until: Instant,
 ) -> std::result::Result<Result, Trouble> {
     match work {
-        Work::Search(request) => connection.search(request, until).await.map(Result::Found),
+        Work::Search(request) => match connection.search(request, until).await {
+            Err(trouble) if trouble.is_about_the_question() => Ok(Result::Refused(trouble)),
+            found => found.map(Result::Found),
+        },
         Work::Bind { name, password } => {
             connection.bind(name, password, until).await.and_then(told).map(Result::Done)
         }

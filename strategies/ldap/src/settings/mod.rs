@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) direct: Option<BindName>,
     pub(crate) base: String,
     pub(crate) filter: Template,
+    /// `filter` was written down, so it says who may come in however people are found.
+    pub(crate) own_filter: bool,
     pub(crate) groups: Groups,
     pub(crate) attributes: Attributes,
     pub(crate) timeout: Duration,
@@ -109,7 +111,7 @@ const KEYS: &[&str] = &[
 ];
 
 /// A call of the gateway ends after ten seconds, so a longer patience would never be seen.
-const MOST_PATIENCE: Duration = Duration::from_secs(9);
+pub(crate) const MOST_PATIENCE: Duration = Duration::from_secs(9);
 
 impl Settings {
     /// Collects every problem.
@@ -144,9 +146,7 @@ fn read(table: &mut Table<'_>) -> Option<Settings> {
         Some(text) => template(table, "filter", &text, true),
         None => Template::parse(preset.filter),
     };
-    if direct.is_some() && table.has("filter") && service.is_none() {
-        // Harmless: the filter then finds the entry of whoever has bound.
-    } else if direct.is_none() && service.is_none() && !table.has("bind_dn") {
+    if direct.is_none() && service.is_none() && !table.has("bind_dn") {
         table.missing("bind_dn", "the account that searches, or `user_dn` for logins without a search");
     }
     let groups = groups(table, preset, base.as_deref().unwrap_or_default());
@@ -162,6 +162,7 @@ fn read(table: &mut Table<'_>) -> Option<Settings> {
         direct,
         base: base?,
         filter: filter?,
+        own_filter: table.has("filter"),
         groups: groups?,
         attributes,
         timeout: timeout.unwrap_or(Duration::from_secs(5)),

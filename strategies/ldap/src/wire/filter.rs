@@ -20,6 +20,15 @@ const PRESENT: u64 = 7;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Template(StructureTag);
 
+/// What a test compares values with, its places filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// A whole value.
+    Whole(Vec<u8>),
+    /// Pieces of one: how it begins, what follows in this order, how it ends.
+    Parts { first: Vec<u8>, middle: Vec<Vec<u8>>, last: Vec<u8> },
+}
+
 /// A filter as bytes, ready for a request.
 pub(crate) type Filter = Vec<u8>;
 
@@ -51,6 +60,20 @@ impl Template {
     /// The filter with values put into its places.
     pub(crate) fn fill(&self, places: &[(&str, &[u8])]) -> Filter {
         encode(map(&self.0, places))
+    }
+
+    /// The attributes that are tested for what stands in this place.
+    pub(crate) fn tested(&self, place: &str) -> Vec<&str> {
+        let mut tests = Vec::new();
+        tests_of(&self.0, place.as_bytes(), &mut tests);
+        tests.into_iter().filter_map(|(attribute, _)| std::str::from_utf8(attribute?).ok()).collect()
+    }
+
+    /// What the tests of this place compare with, when this value stands there.
+    pub(crate) fn compared(&self, place: &str, value: &[u8]) -> Vec<Compared> {
+        let mut tests = Vec::new();
+        tests_of(&self.0, place.as_bytes(), &mut tests);
+        tests.into_iter().map(|(_, with)| compared(with, &[(place, value)])).collect()
     }
 
     /// The filter with every test of this place turned into one that the attribute is there.
@@ -120,6 +143,42 @@ fn put_in(bytes: &[u8], places: &[(&str, &[u8])]) -> Vec<u8> {
         rest = after;
     }
     out
+}
+
+/// The tests that have this place in their value: the attribute and the value.
+fn tests_of<'a>(tag: &'a StructureTag, place: &[u8], tests: &mut Vec<(Option<&'a [u8]>, &'a StructureTag)>) {
+    let PL::C(inner) = &tag.payload else { return };
+    // The choices of `Filter` in RFC 4511 §4.5.1. What a `!` turns round finds nobody.
+    let (attribute, with) = match tag.id {
+        0 | 1 => return inner.iter().for_each(|tag| tests_of(tag, place, tests)),
+        3..=6 | 8 => (inner.first(), inner.get(1)),
+        9 => (inner.iter().find(|tag| tag.id == 2), inner.iter().find(|tag| tag.id == 3)),
+        _ => return,
+    };
+    let Some(with) = with.filter(|with| any(with, &|bytes| find(bytes, place).is_some())) else { return };
+    let attribute = attribute.and_then(|tag| match &tag.payload {
+        PL::P(bytes) => Some(bytes.as_slice()),
+        PL::C(_) => None,
+    });
+    tests.push((attribute, with));
+}
+
+fn compared(with: &StructureTag, places: &[(&str, &[u8])]) -> Compared {
+    let pieces = match &with.payload {
+        PL::P(bytes) => return Compared::Whole(put_in(bytes, places)),
+        PL::C(pieces) => pieces,
+    };
+    let (mut first, mut middle, mut last) = (Vec::new(), Vec::new(), Vec::new());
+    for piece in pieces {
+        let PL::P(bytes) = &piece.payload else { continue };
+        let text = put_in(bytes, places);
+        match piece.id {
+            0 => first = text,
+            1 => middle.push(text),
+            _ => last = text,
+        }
+    }
+    Compared::Parts { first, middle, last }
 }
 
 fn present(tag: &StructureTag, place: &[u8]) -> StructureTag {

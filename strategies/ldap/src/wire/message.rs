@@ -184,6 +184,15 @@ impl Entry {
         found.map_or(&[], |(_, values)| values)
     }
 
+    /// Whether an attribute came with an option (RFC 4512 §2.5.2) that begins so.
+    pub(crate) fn has_option(&self, name: &str, option: &str) -> bool {
+        self.attributes.iter().any(|(known, _)| {
+            let mut parts = known.split(';');
+            parts.next().is_some_and(|known| known.eq_ignore_ascii_case(name))
+                && parts.any(|part| part.starts_with(option))
+        })
+    }
+
     /// The values that are text.
     pub(crate) fn texts<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.values(name).iter().filter_map(|value| std::str::from_utf8(value).ok())

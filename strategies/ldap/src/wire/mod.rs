@@ -36,6 +36,16 @@ pub(crate) enum Trouble {
     },
 }
 
+impl Trouble {
+    /// The server works, and refused this one search: too long, too much, not allowed, not
+    /// understood. It says nothing of other people's logins.
+    pub(crate) fn is_about_the_question(&self) -> bool {
+        // operationsError (nobody is bound any more), strongerAuthRequired,
+        // confidentialityRequired, busy, unavailable, loopDetect, other
+        matches!(self, Self::Refused { what: "search", code, .. } if !matches!(code, 1 | 8 | 13 | 51 | 52 | 54 | 80))
+    }
+}
+
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

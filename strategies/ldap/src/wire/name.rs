@@ -7,6 +7,8 @@ pub(crate) struct BindName {
     template: String,
     /// It makes a distinguished name, and not `somebody@domain` or `DOMAIN\somebody`.
     pub(crate) is_dn: bool,
+    /// The part of the leaf that the person's name goes into: its type and its value.
+    leaf: Option<(String, String)>,
 }
 
 /// Where the name of the person goes.
@@ -14,7 +16,15 @@ pub(crate) const USERNAME: &str = "{username}";
 
 impl BindName {
     pub(crate) fn new(template: &str) -> Self {
-        Self { template: template.to_owned(), is_dn: template.contains('=') }
+        let leaf = split(template, ',').first().copied().unwrap_or_default();
+        let leaf = split(leaf, '+').into_iter().filter_map(part).find(|(_, value)| value.contains(USERNAME));
+        Self { template: template.to_owned(), is_dn: template.contains('='), leaf }
+    }
+
+    /// The part of the leaf that the person's name goes into, if it does: its type and the
+    /// value with the place in it.
+    pub(crate) fn leaf(&self) -> Option<(&str, &str)> {
+        self.leaf.as_ref().map(|(kind, value)| (kind.as_str(), value.as_str()))
     }
 
     /// The name of this person, who cannot add to it: N-85, row L-04.

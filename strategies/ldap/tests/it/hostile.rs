@@ -16,13 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-async fn before(port: u16, with: Value) -> Ldap {
+pub async fn before(port: u16, with: Value) -> Ldap {
     let mut table = json!({
         "url": format!("ldap://127.0.0.1:{port}"), "danger_plaintext": true, "timeout": "500ms",
         "bind_dn": "cn=svc", "bind_password": "svc-pass", "base": "dc=example",
     });
     let (Value::Object(table), Value::Object(with)) = (&mut table, with) else { panic!("tables") };
     table.extend(with);
+    table.retain(|_, value| !value.is_null());
     start(std::mem::take(table)).await.expect("the settings are right")
 }
 

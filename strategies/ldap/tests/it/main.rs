@@ -8,6 +8,8 @@ mod diagnosis;
 mod groups;
 mod hostile;
 mod logins;
+mod names;
+mod one_person;
 mod passwords;
 mod pool;
 mod server;
