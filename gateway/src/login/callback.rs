@@ -105,7 +105,10 @@ async fn resume(
         state: next.clone(),
     };
     let decided = match strategy.resume(call(ask, strategy), resume).await {
-        Ok(outcome) => decide::on(ask, strategy, None, outcome, "bad_credentials", asked.link.as_ref()).await,
+        Ok(outcome) => {
+            let link = asked.link.as_ref();
+            decide::on(ask, strategy, None, outcome, "bad_credentials", link, Via::Redirect).await
+        }
         Err(error) => Err(undecided(error, &asked)),
     };
     finish(ask, strategy, &asked, None, &next, decided).await

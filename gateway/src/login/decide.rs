@@ -17,7 +17,7 @@ use crate::{
     sessions::Account,
 };
 use http::header::{ACCEPT_LANGUAGE, USER_AGENT};
-use portcullis_plugin_api::{Authenticated, Call, Denial, Denied, Form, Outcome, Redirect};
+use portcullis_plugin_api::{Authenticated, Call, Denial, Denied, Form, Outcome, Redirect, Via};
 use std::sync::Arc;
 
 /// The most bytes of a header field that a strategy is told.
@@ -60,7 +60,7 @@ impl Decided {
 }
 
 /// Reads an outcome. `bad` is what the audit trail says of wrong credentials;
-/// `to` is the account that the login is to be added to.
+/// `to` is the account that the login is to be added to; `via` how the step came.
 pub(super) async fn on(
     ask: &Ask<'_>,
     strategy: &Instance,
@@ -68,10 +68,11 @@ pub(super) async fn on(
     outcome: Outcome,
     bad: &'static str,
     to: Option<&Link>,
+    via: Via,
 ) -> Result<Decided, Problem> {
     match (outcome, to) {
         (Outcome::Authenticated(who), Some(link)) => link::add(ask, strategy, link, *who).await,
-        (Outcome::Authenticated(who), None) => authenticated(ask, strategy, handed, *who).await,
+        (Outcome::Authenticated(who), None) => authenticated(ask, strategy, handed, *who, via).await,
         (Outcome::Form(form), _) => Ok(Decided::Form(form)),
         (Outcome::Redirect(redirect), _) => Ok(Decided::Redirect(redirect)),
         (Outcome::Denied(denied), _) => Ok(match told(denied) {
@@ -99,9 +100,10 @@ async fn authenticated(
     strategy: &Instance,
     handed: Option<Handed>,
     who: Authenticated,
+    via: Via,
 ) -> Result<Decided, Problem> {
     if !strategy.operations().credentials {
-        return external::admit(ask, strategy, who).await;
+        return external::admit(ask, strategy, who, via).await;
     }
     let has_policy = external::admission(ask, strategy).is_some();
     if has_policy && external::judge(ask, strategy, who.clone())?.is_none() {

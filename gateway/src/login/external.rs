@@ -15,7 +15,7 @@ use crate::{
     store::{ExternalLogin, ExternalOutcome, Stored},
 };
 use portcullis_config::{Admission, Link};
-use portcullis_plugin_api::Authenticated;
+use portcullis_plugin_api::{Authenticated, Via};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -121,6 +121,7 @@ pub(super) async fn admit(
     ask: &Ask<'_>,
     strategy: &Instance,
     who: Authenticated,
+    via: Via,
 ) -> Result<Decided, Problem> {
     let Some(judged) = judge(ask, strategy, who)? else { return Ok(Decided::not_admitted("admit")) };
     let Judged { login, record, session_max } = judged;
@@ -131,6 +132,8 @@ pub(super) async fn admit(
             Ok(Decided::Admitted(Box::new(Admitted::external(account, strategy.id(), record, session_max))))
         }
         ExternalOutcome::NotProvisioned => Ok(Decided::not_admitted("provision")),
+        // At a form, whether the password was right is nobody's business (contract section 5).
+        ExternalOutcome::Inactive if via == Via::Form => Ok(Decided::BadCredentials("inactive")),
         ExternalOutcome::Inactive => Ok(Decided::not_admitted("inactive")),
     }
 }

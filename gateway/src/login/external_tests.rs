@@ -87,7 +87,35 @@ async fn nobody_comes_in_without_an_account_where_none_is_made_or_it_is_disabled
     let made = sign_in(&gateway, "s", json!({})).await;
     let uuid = made.json()["authenticated"]["uuid"].as_str().unwrap().parse().unwrap();
     gateway.control.store.set_active(uuid, false, gateway.control.clock.now()).await.unwrap();
-    assert_eq!(sign_in(&gateway, "s", json!({})).await.code(), "not_admitted");
+    // The right password of a disabled account is answered like a wrong one (contract section 5).
+    let right = sign_in(&gateway, "s", json!({})).await;
+    let wrong = post(&gateway, "wrong").await;
+    assert_eq!((right.status, right.code().as_str()), (401, "bad_credentials"));
+    assert_eq!(right.without_id(), wrong.without_id());
+}
+
+#[tokio::test]
+async fn the_right_password_of_a_disabled_account_is_counted_like_a_wrong_one() {
+    let gateway = with("[lockout]\nfailures = 3").await;
+    let made = sign_in(&gateway, "s", json!({"preferred_username": "ann"})).await;
+    let uuid = made.json()["authenticated"]["uuid"].as_str().unwrap().parse().unwrap();
+    gateway.control.store.set_active(uuid, false, gateway.control.clock.now()).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(sign_in(&gateway, "s", json!({})).await.code(), "bad_credentials");
+    }
+    assert_eq!(post(&gateway, "right").await.code(), "locked");
+}
+
+/// Row L-05.
+#[tokio::test]
+async fn a_name_has_one_count_of_failures_however_its_white_space_is_written() {
+    let gateway = with("[lockout]\nfailures = 3").await;
+    let mut answers = Vec::new();
+    for name in ["Ann Lee", "ann  lee", " ANN\u{3000}Lee ", "ann \u{a0}\tlee"] {
+        let body = json!({"username": name, "password": "wrong"}).to_string();
+        answers.push(gateway.post("/login/corp").json(&body).send().await.code());
+    }
+    assert_eq!(answers, ["bad_credentials", "bad_credentials", "bad_credentials", "locked"]);
 }
 
 #[tokio::test]

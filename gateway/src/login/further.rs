@@ -60,7 +60,7 @@ async fn decided(ask: &Ask<'_>, strategy: &Instance, kept: &Kept, asked: Asked) 
     };
     let decided = match strategy.resume(call(ask, strategy), resume).await {
         Ok(outcome) => {
-            decide::on(ask, strategy, None, outcome, "bad_further_step", asked.link.as_ref()).await
+            decide::on(ask, strategy, None, outcome, "bad_further_step", asked.link.as_ref(), Via::Form).await
         }
         Err(error) => Err(undecided(error, &asked)),
     };

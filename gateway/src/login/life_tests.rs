@@ -166,6 +166,19 @@ async fn a_provider_ends_the_sessions_that_its_notice_names_once() {
 }
 
 #[tokio::test]
+async fn a_notice_that_ended_nothing_because_the_store_failed_may_come_again() {
+    let gateway = with("").await;
+    let ann = sign_in(&gateway, who(&json!({}))).await.cookie();
+    let tell = || gateway.post("/login/hub/backchannel-logout").form("logout_token=sub+s+j1");
+    let other = rusqlite::Connection::open(gateway.control.store.path()).unwrap();
+    other.execute_batch("ALTER TABLE sessions RENAME TO hidden").unwrap();
+    assert_eq!(tell().send().await.code(), "store_unavailable");
+    other.execute_batch("ALTER TABLE hidden RENAME TO sessions").unwrap();
+    assert_eq!(tell().send().await.status, 200);
+    assert_eq!(gateway.who(&ann).await, false);
+}
+
+#[tokio::test]
 async fn no_session_outlives_what_its_strategy_allows() {
     let gateway = with("").await;
     let short = Authenticated { session_max: Some(Duration::from_secs(60)), ..who(&json!({})) };

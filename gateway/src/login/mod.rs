@@ -44,7 +44,7 @@ use crate::{
 use asked::Asked;
 use body::Body;
 use decide::{Decided, call, undecided};
-use portcullis_plugin_api::{Begin, Outcome};
+use portcullis_plugin_api::{Begin, Outcome, Via};
 use who::Named;
 
 /// `POST {login}/:strategy`: credentials in, a session out.
@@ -137,7 +137,7 @@ async fn decide(
     let outcome =
         strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, asked))?;
     let reason = named.reason(handed.is_some() || !strategy.operations().credentials);
-    decide::on(ask, strategy, handed, outcome, reason, asked.link.as_ref()).await
+    decide::on(ask, strategy, handed, outcome, reason, asked.link.as_ref(), Via::Form).await
 }
 
 /// What was decided becomes an answer, and the count of failures what it must be.
