@@ -92,7 +92,7 @@ async fn is_foreign(ask: &Ask<'_>) -> Result<bool, Problem> {
         return Ok(false);
     }
     let foreign = tokens.foreign();
-    let found = foreign.bearer(token, ask.control.clock.now(), &Handle::current()).await;
+    let found = foreign.bearer(token, ask.request.client, ask.control.clock.now(), &Handle::current()).await;
     found.map(|bearer| bearer.is_some()).map_err(|Unreachable| Code::StrategyUnavailable.into())
 }
 

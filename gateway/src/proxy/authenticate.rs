@@ -15,7 +15,7 @@ use crate::{
     snapshot::{Route, Snapshot},
     tokens::{Print, Unreachable, Verified},
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 /// Who a request comes from, as the live session and account have it now.
 #[derive(Clone)]
@@ -50,6 +50,7 @@ pub async fn identify(
     route: &Route,
     head: &Head,
     bytes: &[u8],
+    client: IpAddr,
     now: UnixMillis,
 ) -> Result<Credentials, Problem> {
     let token = bearer(snapshot, head, bytes)?;
@@ -62,7 +63,7 @@ pub async fn identify(
             if passes && !worker.tokens.looks_like_ours(text) {
                 None
             } else {
-                Some(by_token(worker, text, now).await?)
+                Some(by_token(worker, text, client, now).await?)
             }
         }
     };
@@ -101,10 +102,10 @@ fn bearer<'a>(snapshot: &Snapshot, head: &'a Head, bytes: &'a [u8]) -> Result<Op
     std::str::from_utf8(token.trim_ascii()).map(Some).map_err(|_| Code::InvalidToken.into())
 }
 
-async fn by_token(worker: &Worker, text: &str, now: UnixMillis) -> Result<Identity, Problem> {
+async fn by_token(worker: &Worker, text: &str, client: IpAddr, now: UnixMillis) -> Result<Identity, Problem> {
     let proven = match known(worker, text, now) {
         Ok(proven) => proven,
-        Err(code) => return foreign(worker, text, now).await?.ok_or_else(|| code.into()),
+        Err(code) => return foreign(worker, text, client, now).await?.ok_or_else(|| code.into()),
     };
     let (session, same) = match proven {
         Proven::Answered(session, sub) => (session, sub),
@@ -122,12 +123,17 @@ async fn by_token(worker: &Worker, text: &str, now: UnixMillis) -> Result<Identi
 
 /// The bearer of a token that a foreign issuer made. What looks like ours is not asked
 /// about elsewhere.
-async fn foreign(worker: &Worker, text: &str, now: UnixMillis) -> Result<Option<Identity>, Problem> {
+async fn foreign(
+    worker: &Worker,
+    text: &str,
+    client: IpAddr,
+    now: UnixMillis,
+) -> Result<Option<Identity>, Problem> {
     if worker.tokens.looks_like_ours(text) {
         return Ok(None);
     }
     let foreign = worker.tokens.foreign();
-    let asked = Box::pin(foreign.bearer(text, now, &worker.control)).await;
+    let asked = Box::pin(foreign.bearer(text, client, now, &worker.control)).await;
     let found = asked.map_err(|Unreachable| Problem::from(Code::StrategyUnavailable))?;
     Ok(found.and_then(|session| live(session, false, now)))
 }

@@ -174,7 +174,9 @@ pub async fn decide(
     if let Some(permit) = preflight.and_then(|p| policy::permit_preflight(&p, &route, around)) {
         return Ok(Decision::Forward { route, permit, stale_cookie: false });
     }
-    let identified = identify(worker, snapshot, &route, request.head, request.bytes, request.now).await;
+    let client = request.origin.client;
+    let identified =
+        identify(worker, snapshot, &route, request.head, request.bytes, client, request.now).await;
     let Credentials { identity, stale_cookie } = identified.map_err(Refusal::from)?;
     if identity.as_ref().is_some_and(|i| i.by_cookie) {
         check_origin(request, &route, snapshot).map_err(Refusal::from)?;

@@ -4,9 +4,10 @@
 //!
 //! What may not come in: sessions and accounts of ours.
 
+use super::memory::{self, Known, Memory, Turns};
 use crate::{
     clock::{Clock, UnixMillis},
-    sessions::{Guest, LiveSession, hash_cookie},
+    sessions::{Guest, LiveSession},
 };
 use portcullis_config::{Config, Problem, Trusted};
 use portcullis_openid::{
@@ -14,20 +15,9 @@ use portcullis_openid::{
     Provider, ProviderSettings, Trouble,
 };
 use serde_json::Value;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-use tokio::{runtime::Handle, sync::Semaphore};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+use tokio::{runtime::Handle, task::JoinSet};
 use url::Url;
-
-/// How many good tokens are remembered, and how many that are none.
-const CAPACITY: usize = 4096;
-
-/// How many questions may be under way at once: about signed tokens, and about opaque
-/// ones, of which anybody can make up as many as they like.
-const UNDER_WAY: usize = 128;
 
 /// The longest token that is looked at.
 const LONGEST: usize = 16 * 1024;
@@ -48,28 +38,27 @@ pub struct Unreachable;
 /// The issuers that are trusted, and what is remembered of their tokens.
 #[derive(Default)]
 pub struct Foreign {
-    issuers: Vec<Issuer>,
-    good: Memory,
-    /// Apart, so that made-up tokens push no good one out.
-    refused: Memory,
-    under_way: Option<[Arc<Semaphore>; 2]>,
+    issuers: Vec<Arc<Issuer>>,
+    memory: Memory,
+    turns: Turns,
 }
 
-/// By the SHA-256 of the token: a long one takes no more room than a short one.
-type Memory = Mutex<HashMap<[u8; 32], Known>>;
+/// Who judges a token.
+enum About {
+    /// Its signature is this issuer's, if it is anybody's.
+    Signed(Arc<Issuer>),
+    /// Only its maker can say.
+    Opaque(Vec<Arc<Issuer>>),
+}
+
+/// What an issuer said of an opaque token. None: nothing good.
+type Told = Result<Option<Known>, Unreachable>;
 
 struct Issuer {
     config: Trusted,
     provider: Provider,
     client: Client,
     introspection: Option<Introspection>,
-}
-
-/// What is remembered of a token: whose it is, or that it is no good.
-#[derive(Clone)]
-struct Known {
-    bearer: Option<Arc<LiveSession>>,
-    until: UnixMillis,
 }
 
 impl Foreign {
@@ -84,9 +73,9 @@ impl Foreign {
                 }
             }
         }
-        let under_way = Some([(); 2].map(|()| Arc::new(Semaphore::new(UNDER_WAY))));
         if problems.is_empty() {
-            Ok(Self { issuers, good: Mutex::default(), refused: Mutex::default(), under_way })
+            let issuers = issuers.into_iter().map(Arc::new).collect();
+            Ok(Self { issuers, memory: Memory::default(), turns: Turns::default() })
         } else {
             Err(problems)
         }
@@ -96,58 +85,74 @@ impl Foreign {
     pub async fn bearer(
         self: &Arc<Self>,
         token: &str,
+        client: IpAddr,
         now: UnixMillis,
         control: &Handle,
     ) -> Result<Option<Arc<LiveSession>>, Unreachable> {
         if self.issuers.is_empty() || token.is_empty() || token.len() > LONGEST {
             return Ok(None);
         }
-        let signed = is_signed(token);
-        // What is nobody's costs no question and no room.
-        let somebodys = if signed {
-            Jws::parse(token).is_ok_and(|jws| self.issuer_of(&jws).is_some())
-        } else {
-            self.issuers.iter().any(|issuer| issuer.introspection.is_some())
-        };
-        if !somebodys {
-            return Ok(None);
+        // What is nobody's by its looks costs no memory and no turn.
+        let Some(asked) = self.about(token) else { return Ok(None) };
+        let name = memory::name(token);
+        if let Some(known) = self.memory.get(&name, now) {
+            return Ok(known.bearer);
         }
-        let key = hash_cookie(token.as_bytes());
-        for memory in [&self.good, &self.refused] {
-            if let Some(known) = lock(memory).get(&key).filter(|known| now < known.until) {
-                return Ok(known.bearer.clone());
-            }
-        }
-        let slots = self.under_way.as_ref().ok_or(Unreachable)?[usize::from(signed)].clone();
-        let slot = slots.try_acquire_owned().map_err(|_| Unreachable)?;
-        let (this, text) = (self.clone(), token.to_owned());
+        let turn = self.turns.take(client).await.ok_or(Unreachable)?;
+        let text = token.to_owned();
         let asked = control.spawn(async move {
-            let _slot = slot;
-            this.ask(&text, now).await
+            let _turn = turn;
+            match asked {
+                About::Signed(issuer) => issuer.signed(&text, now).await,
+                About::Opaque(issuers) => first_yes(opaque(issuers, &text, now), now).await,
+            }
         });
         let known = asked.await.map_err(|_| Unreachable)??;
-        remember(if known.bearer.is_some() { &self.good } else { &self.refused }, key, known.clone(), now);
+        self.memory.put(name, known.clone(), now);
         Ok(known.bearer)
     }
 
-    async fn ask(&self, token: &str, now: UnixMillis) -> Result<Known, Unreachable> {
-        if is_signed(token) {
-            return self.signed(token, now).await;
+    /// Who can judge a token. None: nobody that we trust.
+    fn about(&self, token: &str) -> Option<About> {
+        if token.split('.').count() != 3 {
+            let issuers: Vec<_> =
+                self.issuers.iter().filter(|issuer| issuer.introspection.is_some()).cloned().collect();
+            return (!issuers.is_empty()).then_some(About::Opaque(issuers));
         }
-        let mut unreachable = false;
-        for issuer in &self.issuers {
-            match issuer.told(token, now).await {
-                Ok(Some(known)) => return Ok(known),
-                Ok(None) => {}
-                Err(Unreachable) => unreachable = true,
-            }
-        }
-        if unreachable { Err(Unreachable) } else { Ok(Known::refused(now)) }
+        let claimed = Jws::parse(token).ok()?.unproven().unwrap_or_default();
+        let iss = claimed.get("iss").and_then(Value::as_str);
+        let issuer = self.issuers.iter().find(|issuer| Some(issuer.config.issuer.as_str()) == iss)?;
+        Some(About::Signed(issuer.clone()))
     }
+}
 
+/// Asks all at once: one that is away must not cost the tokens of the others.
+fn opaque(issuers: Vec<Arc<Issuer>>, token: &str, now: UnixMillis) -> JoinSet<Told> {
+    let mut asked = JoinSet::new();
+    for issuer in issuers {
+        let token = token.to_owned();
+        asked.spawn(async move { issuer.told(&token, now).await });
+    }
+    asked
+}
+
+/// The first yes; a no only if everybody said so.
+async fn first_yes(mut asked: JoinSet<Told>, now: UnixMillis) -> Result<Known, Unreachable> {
+    let mut unreachable = false;
+    while let Some(told) = asked.join_next().await {
+        match told.unwrap_or(Err(Unreachable)) {
+            Ok(Some(known)) => return Ok(known),
+            Ok(None) => {}
+            Err(Unreachable) => unreachable = true,
+        }
+    }
+    if unreachable { Err(Unreachable) } else { Ok(Known::refused(now)) }
+}
+
+impl Issuer {
     async fn signed(&self, token: &str, now: UnixMillis) -> Result<Known, Unreachable> {
+        let issuer = self;
         let Ok(jws) = Jws::parse(token) else { return Ok(Known::refused(now)) };
-        let Some(issuer) = self.issuer_of(&jws) else { return Ok(Known::refused(now)) };
         let claims = match issuer.provider.open(&jws).await {
             Ok(claims) => claims,
             Err(why) => return issuer.no(&why, now),
@@ -159,38 +164,6 @@ impl Foreign {
             Err(why) => issuer.no(&why.into(), now),
         }
     }
-
-    /// Whose it says it is; nothing is proven yet.
-    fn issuer_of(&self, token: &Jws<'_>) -> Option<&Issuer> {
-        let claimed = token.unproven()?;
-        let iss = claimed.get("iss").and_then(Value::as_str)?;
-        self.issuers.iter().find(|issuer| issuer.config.issuer == iss)
-    }
-}
-
-/// Three parts; everything else is opaque.
-fn is_signed(token: &str) -> bool {
-    token.split('.').count() == 3
-}
-
-fn remember(memory: &Memory, key: [u8; 32], known: Known, now: UnixMillis) {
-    let mut all = lock(memory);
-    if all.len() >= CAPACITY {
-        all.retain(|_, known| now < known.until);
-    }
-    if all.len() >= CAPACITY {
-        // As the memory of our own tokens does it: nobody outside can choose whose go.
-        let mut keep = false;
-        all.retain(|_, _| {
-            keep = !keep;
-            keep
-        });
-    }
-    all.insert(key, known);
-}
-
-fn lock(memory: &Memory) -> MutexGuard<'_, HashMap<[u8; 32], Known>> {
-    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Known {
@@ -202,7 +175,15 @@ impl Known {
 impl Issuer {
     fn load(config: &Trusted, clock: &Clock) -> Result<Self, (String, String)> {
         let here = |message: String| (config.place.clone(), format!("[[token.trusted]] {message}"));
-        let url = |text: &str| Url::parse(text).map_err(|_| here(format!("\"{text}\" is no address")));
+        let url = |text: &str| {
+            let found = Url::parse(text).ok().filter(can_be_asked);
+            found.ok_or_else(|| {
+                let shown = text.escape_debug();
+                here(format!(
+                    "cannot ask \"{shown}\": write https://, a host, and no name, password or fragment"
+                ))
+            })
+        };
         let base = url(&config.issuer)?;
         let jwks_uri = config.jwks_uri.as_deref().map(url).transpose()?;
         let introspection = match &config.introspection {
@@ -238,8 +219,8 @@ impl Issuer {
         Ok(Self { config: config.clone(), provider, client, introspection })
     }
 
-    /// What the issuer says of an opaque token. None: nothing good.
-    async fn told(&self, token: &str, now: UnixMillis) -> Result<Option<Known>, Unreachable> {
+    /// What the issuer says of an opaque token.
+    async fn told(&self, token: &str, now: UnixMillis) -> Told {
         let Some(introspection) = &self.introspection else { return Ok(None) };
         let (issuer, audience) = (&self.config.issuer, &self.config.audience);
         match introspection.ask(&self.client, token, issuer, audience, now.0).await {
@@ -284,25 +265,81 @@ impl Issuer {
     }
 }
 
+/// As the client asks only such addresses, `check` finds any other.
+fn can_be_asked(url: &Url) -> bool {
+    url.scheme() == "https"
+        && url.host().is_some()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.fragment().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-    /// Rows O-17 and O-19: neither the good nor the bad ones are kept without end.
+    const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
+    fn loaded(keys: &str) -> Result<Arc<Foreign>, Vec<Problem>> {
+        let text = format!(
+            "[strategies.local]\nkind = \"local\"\n[[token.trusted]]\nid = \"ci\"\nissuer = \
+             \"https://ci.test\"\naudience = \"api\"\n{keys}\n"
+        );
+        let config = portcullis_config::parse(&text, "/x/p.toml".as_ref(), &[]).unwrap();
+        Foreign::load(&config, &Clock::system()).map(Arc::new)
+    }
+
+    fn jwt(payload: &str) -> String {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.AAAA", part(r#"{"alg":"ES256"}"#), part(payload))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_of_nobody_whom_we_trust_costs_no_turn_and_no_memory() {
+        let foreign = loaded("").unwrap();
+        let client: IpAddr = "192.0.2.1".parse().unwrap();
+        let mut turns = Vec::new();
+        while let Some(turn) = foreign.turns.take(client).await {
+            turns.push(turn);
+        }
+        let long = "A".repeat(8000);
+        for token in
+            [jwt(r#"{"iss":"https://evil.test"}"#), jwt("{}"), format!("a.{long}.b"), "opaque".into()]
+        {
+            let found = foreign.bearer(&token, client, NOW, &Handle::current()).await;
+            assert!(matches!(found, Ok(None)), "{token}");
+        }
+        assert_eq!(foreign.memory.len(), 0);
+        let of_ours = jwt(r#"{"iss":"https://ci.test"}"#);
+        let found = foreign.bearer(&of_ours, client, NOW, &Handle::current()).await;
+        assert!(matches!(found, Err(Unreachable)), "this one has to wait for its turn");
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_is_away_does_not_keep_the_tokens_of_another_waiting() {
+        let mut asked = JoinSet::<Told>::new();
+        asked.spawn(std::future::pending());
+        asked.spawn(async { Ok(None) });
+        asked.spawn(async { Ok(Some(Known { bearer: None, until: NOW })) });
+        assert!(first_yes(asked, NOW).await.is_ok());
+        let mut asked = JoinSet::<Told>::new();
+        asked.spawn(async { Ok(None) });
+        asked.spawn(async { Err(Unreachable) });
+        assert!(first_yes(asked, NOW).await.is_err(), "whoever is away may have made it");
+    }
+
     #[test]
-    fn what_is_remembered_of_tokens_is_bounded() {
-        let (memory, now) = (Memory::default(), UnixMillis(1_000_000));
-        for n in 0..50_000_u32 {
-            remember(&memory, hash_cookie(&n.to_be_bytes()), Known::refused(now), now);
+    fn an_address_that_could_never_be_asked_is_found_before_a_token_comes() {
+        assert!(loaded("").is_ok());
+        for keys in [
+            "jwks_uri = \"https://user:pw@ci.test/keys\"",
+            "jwks_uri = \"https://ci.test/keys#new\"",
+            "jwks_uri = \"https://ci test/keys\"",
+            "introspection = { url = \"https://u@ci.test/\", client_id = \"g\", client_secret = \"s\" }",
+        ] {
+            let problems = loaded(keys).err().unwrap_or_default();
+            assert!(problems.iter().any(|problem| problem.message.contains("cannot ask")), "{keys}");
         }
-        assert!(lock(&memory).len() <= CAPACITY);
-        // What is over makes room first.
-        let later = now.plus(REFUSED);
-        while lock(&memory).len() < CAPACITY {
-            let n = lock(&memory).len();
-            remember(&memory, hash_cookie(&n.to_le_bytes()), Known::refused(now), now);
-        }
-        remember(&memory, [7; 32], Known::refused(later), later);
-        assert_eq!(lock(&memory).len(), 1);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! `material.rs` what a key can do · `keys.rs` the key ring · `load.rs` keys from the store ·
 //! `keeper.rs` when keys come and go · `jwt.rs` the compact form, read strictly, `members.rs` each of its parts · `access.rs` access
-//! tokens · `refresh.rs` what renews them · `assertion.rs` assertions · `foreign.rs` bearers of foreign issuers · `jwks.rs` what is published · `looks.rs` what is
+//! tokens · `refresh.rs` what renews them · `assertion.rs` assertions · `foreign.rs` bearers of foreign issuers (`memory.rs` what is remembered of them) · `jwks.rs` what is published · `looks.rs` what is
 //! ours by its looks · `verified_cache.rs` what a signature has already proven.
 
 mod access;
@@ -19,6 +19,7 @@ mod load;
 pub(crate) mod looks;
 mod material;
 mod members;
+mod memory;
 mod refresh;
 mod verified_cache;
 
