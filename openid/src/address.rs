@@ -75,13 +75,18 @@ fn kind_6(address: Ipv6Addr) -> Kind {
     if local { Kind::Local } else { Kind::Ordinary }
 }
 
-/// The IPv4 address that an IPv6 one stands for: mapped, compatible, NAT64 (RFC 6052), 6to4.
+/// The IPv4 address that an IPv6 one stands for: mapped, compatible, NAT64 (RFC 6052, RFC
+/// 8215), 6to4.
 fn inner(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let s = address.segments();
     let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match s {
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(of(high, low)),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(of(high, low)),
+        // By RFC 6052 §2.2 for a prefix of 48 bits, where the octet in the middle does not
+        // count, or for one of 96 below it.
+        [0x64, 0xff9b, 1, high, low, last, 0, 0] => Some(of(high, (low << 8) | (last >> 8))),
+        [0x64, 0xff9b, 1, _, _, _, high, low] => Some(of(high, low)),
         [0x2002, high, low, ..] => Some(of(high, low)),
         _ => None,
     }
@@ -111,6 +116,9 @@ mod tests {
             "2002:a9fe:a9fe::1",
             "fe80::1",
             "fd00:ec2::254",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:7f00:0:100::",
+            "64:ff9b:1::a9fe:a9fe",
             "100.100.100.200",
             "0.0.0.0",
             "::",

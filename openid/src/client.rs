@@ -17,7 +17,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use rustls_platform_verifier::BuilderVerifierExt;
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -218,27 +218,19 @@ impl Client {
         let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let port = url.port_or_known_default().unwrap_or(443);
         let found = lookup_host((host, port)).await.map_err(|error| unreachable("its name", &error))?;
-        let (mut refused, mut last) = (false, None);
-        for address in found {
-            if !address::may_ask(url, address.ip(), &self.written) {
-                refused = true;
-                continue;
+        let (may, refused): (Vec<_>, Vec<_>) =
+            found.partition(|address| address::may_ask(url, address.ip(), &self.written));
+        match first_open(may, self.timeout, TcpStream::connect).await {
+            Some(Ok(stream)) => {
+                // Small requests, one at a time: nothing is gained by waiting.
+                let _ = stream.set_nodelay(true);
+                Ok(stream)
             }
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    // Small requests, one at a time: nothing is gained by waiting.
-                    let _ = stream.set_nodelay(true);
-                    return Ok(stream);
-                }
-                Err(error) => last = Some(error),
-            }
-        }
-        match (last, refused) {
-            (Some(error), _) => Err(unreachable("no connection", &error)),
-            (None, true) => Err(Trouble::Invalid(
+            Some(Err(error)) => Err(unreachable("no connection", &error)),
+            None if refused.is_empty() => Err(Trouble::Unreachable("its name has no address".into())),
+            None => Err(Trouble::Invalid(
                 "it leads to an address of this machine or its network's own services".into(),
             )),
-            (None, false) => Err(Trouble::Unreachable("its name has no address".into())),
         }
     }
 }
@@ -249,6 +241,33 @@ pub fn within<T>(limit: Duration, work: impl Future<Output = T>) -> impl Future<
     let work = Box::pin(work);
     let late = |_| Trouble::Unreachable("no whole answer in time".into());
     async move { tokio::time::timeout(limit, work).await.map_err(late) }
+}
+
+/// Connects to the first address that accepts. While there are others none gets all the
+/// time there is: a network without a way out by IPv6 often swallows what is sent there.
+async fn first_open<S, F>(
+    addresses: Vec<SocketAddr>,
+    timeout: Duration,
+    connect: impl Fn(SocketAddr) -> F,
+) -> Option<std::io::Result<S>>
+where
+    F: Future<Output = std::io::Result<S>>,
+{
+    let (count, mut last) = (addresses.len(), None);
+    let share = timeout / (2 * u32::try_from(count).unwrap_or(u32::MAX / 2).max(1));
+    for (at, address) in addresses.into_iter().enumerate() {
+        let connected = match at + 1 == count {
+            true => connect(address).await,
+            false => tokio::time::timeout(share, connect(address))
+                .await
+                .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())),
+        };
+        if connected.is_ok() {
+            return Some(connected);
+        }
+        last = Some(connected);
+    }
+    last
 }
 
 fn unreachable(what: &str, error: &dyn fmt::Display) -> Trouble {
@@ -348,4 +367,28 @@ fn with_identity(
     let key = PrivateKeyDer::from_pem_slice(&identity.key)
         .map_err(|_| "there is no private key in it (PEM: `BEGIN PRIVATE KEY`)".to_owned())?;
     builder.with_client_auth_cert(chain, key).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_swallows_everything_leaves_time_for_the_next() {
+        let dead: SocketAddr = "[2001:db8::1]:443".parse().unwrap();
+        let good: SocketAddr = "192.0.2.1:443".parse().unwrap();
+        let connect = |address: SocketAddr| async move {
+            if address == dead {
+                std::future::pending::<()>().await;
+            }
+            Ok(address)
+        };
+        let begun = Instant::now();
+        let open = first_open(vec![dead, good], Duration::from_secs(8), connect).await;
+        assert_eq!(open.unwrap().unwrap(), good);
+        assert_eq!(begun.elapsed(), Duration::from_secs(2));
+        let none = first_open(Vec::new(), Duration::from_secs(8), connect).await;
+        assert!(none.is_none());
+    }
 }

@@ -17,6 +17,8 @@ const MOST: usize = 100;
 /// A public key.
 pub struct Key {
     kid: Option<String>,
+    /// For whose tokens it is, if it says so; `{tenantid}` stands for any tenant.
+    issuer: Option<String>,
     /// The one algorithm that it says it is for.
     only: Option<Algorithm>,
     material: Material,
@@ -62,7 +64,8 @@ impl Key {
             None => None,
             Some(name) => Some(Algorithm::named(name).ok_or(Refused("the key is for something else"))?),
         };
-        let key = Self { kid, only, material };
+        let issuer = jwk.get("issuer").and_then(Value::as_str).map(str::to_owned);
+        let key = Self { kid, issuer, only, material };
         let fits = only.is_none_or(|only| key.can(only));
         if fits { Ok(key) } else { Err(Refused("the key cannot do what it says")) }
     }
@@ -74,6 +77,12 @@ impl Key {
             Material::Curve(own, _) => *own == algorithm,
         };
         of_family && self.only.is_none_or(|only| only == algorithm)
+    }
+
+    /// Whether it is for tokens of the issuer that these claims name.
+    pub(crate) fn signs_for(&self, claims: &Map<String, Value>) -> bool {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+        self.issuer.as_ref().is_none_or(|own| own.replace("{tenantid}", text("tid")) == text("iss"))
     }
 
     /// Whether this key made the signature.
@@ -149,20 +158,39 @@ fn curve(algorithm: Algorithm, bytes: &[u8]) -> Result<Material, Refused> {
     Ok(Material::Curve(algorithm, key))
 }
 
-/// Whether an Ed25519 key is the neutral element or of order two: the points whose
-/// encodings are 1 and p - 1, with either sign.
+/// The `y` of the points of orders 1, 2, 4 and 8, little-endian and without the sign; the
+/// last two are 0 and 1 once more, as no encoder should write them.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    edge(0x00, 0x00, 0x00),
+    edge(0x01, 0x00, 0x00),
+    edge(0xec, 0xff, 0x7f),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
+        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
+        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+    edge(0xed, 0xff, 0x7f),
+    edge(0xee, 0xff, 0x7f),
+];
+
+/// A number whose bytes are all the same but for the first and the last.
+const fn edge(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
+}
+
+/// Whether an Ed25519 key is a point that eight times itself is nothing.
 fn is_small_order(bytes: &[u8]) -> bool {
     let mut plain = bytes.to_vec();
     if let Some(last) = plain.last_mut() {
         *last &= 0x7f;
     }
-    let one = |bytes: &[u8]| bytes.first() == Some(&1) && bytes[1..].iter().all(|b| *b == 0);
-    let minus_one = |bytes: &[u8]| {
-        bytes.first() == Some(&0xec)
-            && bytes.last() == Some(&0x7f)
-            && bytes[1..bytes.len() - 1].iter().all(|b| *b == 0xff)
-    };
-    one(&plain) || minus_one(&plain)
+    SMALL_ORDER.iter().any(|point| plain == point)
 }
 
 fn decoded(text: &str) -> Option<Vec<u8>> {
@@ -212,3 +240,47 @@ impl KeySet {
 
 /// The one refusal that newer keys may mend.
 pub(crate) const UNKNOWN_KEY: Refused = Refused("unknown key");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(jwk: Value) -> Result<Key, Refused> {
+        Key::read(jwk.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_point_of_small_order_is_no_key_with_either_sign() {
+        for point in SMALL_ORDER {
+            for sign in [0, 0x80] {
+                let mut bytes = point;
+                bytes[31] |= sign;
+                let x = URL_SAFE_NO_PAD.encode(bytes);
+                let key = read(json!({ "kty": "OKP", "crv": "Ed25519", "x": x }));
+                assert_eq!(key.err(), Some(Refused("the key is weak")), "{bytes:x?}");
+            }
+        }
+    }
+
+    /// A key for one tenant's tokens, in a set that many share, signs for no other.
+    #[test]
+    fn a_key_that_names_an_issuer_signs_for_no_other() {
+        // RFC 8037, appendix A.2.
+        let key = |issuer: Value| {
+            let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+            read(json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "issuer": issuer })).unwrap()
+        };
+        let claims = json!({ "iss": "https://idp.test/t1/v2.0", "tid": "t1" });
+        let claims = claims.as_object().unwrap();
+        for (issuer, fits) in [
+            (Value::Null, true),
+            (json!("https://idp.test/{tenantid}/v2.0"), true),
+            (json!("https://idp.test/t1/v2.0"), true),
+            (json!("https://idp.test/t2/v2.0"), false),
+            (json!("https://other.test/{tenantid}/v2.0"), false),
+        ] {
+            assert_eq!(key(issuer.clone()).signs_for(claims), fits, "{issuer}");
+        }
+    }
+}

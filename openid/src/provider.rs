@@ -77,15 +77,24 @@ impl Provider {
     pub async fn open(&self, token: &Jws<'_>) -> Result<Claims, NotVerified> {
         self.allowed(token.algorithm).await?;
         let keys = self.keys().await?;
-        let opened = keys.of(token).and_then(|key| token.open(key));
+        let opened = self.opened(&keys, token);
         match opened {
             // Of a token that names no key, nobody can say that its key is unknown.
             Err(why) if why == UNKNOWN_KEY || (why == WRONG_SIGNATURE && token.kid.is_none()) => {
                 let newer = self.keys.newer(&keys, || self.fetch_keys()).await.ok_or(why)?;
-                Ok(newer.of(token).and_then(|key| token.open(key))?)
+                Ok(self.opened(&newer, token)?)
             }
             opened => Ok(opened?),
         }
+    }
+
+    /// The claims, by one of these keys. Of an issuer that many tenants share, a key may
+    /// be for some of them only, and says so.
+    fn opened(&self, keys: &KeySet, token: &Jws<'_>) -> Result<Claims, Refused> {
+        let key = keys.of(token)?;
+        let claims = token.open(key)?;
+        let shared = self.issuer().contains("{tenantid}");
+        if !shared || key.signs_for(&claims) { Ok(claims) } else { Err(Refused("the key is another tenant's")) }
     }
 
     /// A token does not choose how it is signed (RFC 8725 §3.1).
