@@ -4,7 +4,10 @@
 //!
 //! What may not come in: sessions and accounts of ours.
 
-use super::memory::{self, Known, Memory, Turns};
+use super::{
+    Print,
+    memory::{Known, Memory, Turns},
+};
 use crate::{
     clock::{Clock, UnixMillis},
     sessions::{Guest, LiveSession},
@@ -94,7 +97,7 @@ impl Foreign {
         }
         // What is nobody's by its looks costs no memory and no turn.
         let Some(asked) = self.about(token) else { return Ok(None) };
-        let name = memory::name(token);
+        let name = Print::of(token.as_bytes());
         if let Some(known) = self.memory.get(&name, now) {
             return Ok(known.bearer);
         }

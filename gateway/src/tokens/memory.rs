@@ -5,10 +5,8 @@
 //!
 //! What may not come in: what a token says, and how it is asked about.
 
-use crate::{
-    clock::UnixMillis,
-    sessions::{LiveSession, hash_cookie},
-};
+use super::Print;
+use crate::{clock::UnixMillis, sessions::LiveSession};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -27,14 +25,6 @@ const OF_ONE: usize = 32;
 /// How long somebody waits for their turn.
 const TURN: Duration = Duration::from_secs(2);
 
-/// A token is remembered by its hash: 32 bytes, however long it is.
-pub(super) type Name = [u8; 32];
-
-/// The name of a token.
-pub(super) fn name(token: &str) -> Name {
-    hash_cookie(token.as_bytes())
-}
-
 /// What is remembered of a token: whose it is, or that it is no good.
 #[derive(Clone)]
 pub(super) struct Known {
@@ -42,22 +32,22 @@ pub(super) struct Known {
     pub(super) until: UnixMillis,
 }
 
-/// The tokens that came lately.
+/// The tokens that came lately, by their hashes: 32 bytes, however long they are.
 #[derive(Default)]
 pub(super) struct Memory {
-    good: Mutex<HashMap<Name, Known>>,
-    refused: Mutex<HashMap<Name, Known>>,
+    good: Mutex<HashMap<Print, Known>>,
+    refused: Mutex<HashMap<Print, Known>>,
 }
 
 impl Memory {
-    pub(super) fn get(&self, token: &Name, now: UnixMillis) -> Option<Known> {
-        let fresh = |all: &Mutex<HashMap<Name, Known>>| {
+    pub(super) fn get(&self, token: &Print, now: UnixMillis) -> Option<Known> {
+        let fresh = |all: &Mutex<HashMap<Print, Known>>| {
             lock(all).get(token).filter(|known| now < known.until).cloned()
         };
         fresh(&self.good).or_else(|| fresh(&self.refused))
     }
 
-    pub(super) fn put(&self, token: Name, known: Known, now: UnixMillis) {
+    pub(super) fn put(&self, token: Print, known: Known, now: UnixMillis) {
         let mut all = lock(if known.bearer.is_some() { &self.good } else { &self.refused });
         if all.len() >= CAPACITY {
             all.retain(|_, known| now < known.until);
@@ -133,6 +123,10 @@ mod tests {
     use super::*;
     use crate::sessions::Guest;
 
+    fn print(token: &str) -> Print {
+        Print::of(token.as_bytes())
+    }
+
     const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
     fn good(until: UnixMillis) -> Known {
@@ -150,14 +144,14 @@ mod tests {
     fn no_number_of_refused_tokens_makes_a_good_one_be_forgotten() {
         let memory = Memory::default();
         let until = NOW.plus(Duration::from_secs(10));
-        memory.put(name("good"), good(until), NOW);
+        memory.put(print("good"), good(until), NOW);
         for n in 0..3 * CAPACITY {
-            memory.put(name(&format!("bad {n}")), Known { bearer: None, until }, NOW);
+            memory.put(print(&format!("bad {n}")), Known { bearer: None, until }, NOW);
         }
-        assert!(memory.get(&name("good"), NOW).is_some_and(|known| known.bearer.is_some()));
-        assert!(memory.get(&name(&format!("bad {}", 3 * CAPACITY - 1)), NOW).is_some());
+        assert!(memory.get(&print("good"), NOW).is_some_and(|known| known.bearer.is_some()));
+        assert!(memory.get(&print(&format!("bad {}", 3 * CAPACITY - 1)), NOW).is_some());
         assert!(memory.len() <= 2 * CAPACITY);
-        assert!(memory.get(&name("good"), until).is_none(), "it is over");
+        assert!(memory.get(&print("good"), until).is_none(), "it is over");
     }
 
     #[tokio::test(start_paused = true)]

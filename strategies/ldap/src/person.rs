@@ -28,7 +28,13 @@ pub(crate) fn attributes(settings: &Settings) -> Vec<&str> {
         all.extend(["objectSid", "primaryGroupID"]);
     }
     all.extend(CLOSED);
-    all
+    let mut once: Vec<&str> = Vec::with_capacity(all.len());
+    for attribute in all {
+        if !once.iter().any(|known| known.eq_ignore_ascii_case(attribute)) {
+            once.push(attribute);
+        }
+    }
+    once
 }
 
 /// The subject of an entry; the error says what an operator can do.
