@@ -95,12 +95,12 @@ impl Foreign {
         if self.issuers.is_empty() || token.is_empty() || token.len() > LONGEST {
             return Ok(None);
         }
-        // What is nobody's by its looks costs no memory and no turn.
-        let Some(asked) = self.about(token) else { return Ok(None) };
         let name = Print::of(token.as_bytes());
         if let Some(known) = self.memory.get(&name, now) {
             return Ok(known.bearer);
         }
+        // What is nobody's by its looks costs no memory and no turn.
+        let Some(asked) = self.about(token) else { return Ok(None) };
         let turn = self.turns.take(client).await.ok_or(Unreachable)?;
         let text = token.to_owned();
         let asked = control.spawn(async move {
