@@ -94,7 +94,11 @@ impl Provider {
         let key = keys.of(token)?;
         let claims = token.open(key)?;
         let shared = self.issuer().contains("{tenantid}");
-        if !shared || key.signs_for(&claims) { Ok(claims) } else { Err(Refused("the key is another tenant's")) }
+        if !shared || key.signs_for(&claims) {
+            Ok(claims)
+        } else {
+            Err(Refused("the key is another tenant's"))
+        }
     }
 
     /// A token does not choose how it is signed (RFC 8725 §3.1).

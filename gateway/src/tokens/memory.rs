@@ -140,6 +140,7 @@ mod tests {
         Known { bearer: Some(Arc::new(LiveSession::of_guest(guest, NOW))), until }
     }
 
+    /// Rows O-17 and O-19, and neither kind is kept without end.
     #[test]
     fn no_number_of_refused_tokens_makes_a_good_one_be_forgotten() {
         let memory = Memory::default();
