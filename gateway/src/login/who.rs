@@ -70,8 +70,8 @@ pub(super) async fn find(ask: &Ask<'_>, strategy: &Instance, identifier: &str) -
     }
     let unknown = || {
         // A directory takes a run of white space for one space (RFC 4518 section 2.6).
-        let name = fold(identifier).split_whitespace().collect::<Vec<_>>().join(" ");
-        if keeps { name } else { format!("{name}@{id}") }
+        let one = |text: &str| fold(text).split_whitespace().collect::<Vec<_>>().join(" ");
+        if keeps { one(identifier) } else { format!("{}@{id}", one(without_ending(id, &fold(identifier)))) }
     };
     let key = account.as_ref().map_or_else(unknown, |account| account.name.clone());
     Ok(Named { key, account })
