@@ -154,9 +154,9 @@ impl Resolver {
     }
 }
 
-/// The server's own limit for a search, a little longer than ours.
+/// The server's own limit for a search: no longer than the login may take (row N-87).
 pub(crate) fn seconds(settings: &Settings) -> u32 {
-    u32::try_from(settings.timeout.as_secs()).unwrap_or(10) + 1
+    u32::try_from(settings.timeout.as_secs()).unwrap_or(9).max(1)
 }
 
 /// Adds what is new, and gives it back.
