@@ -199,7 +199,10 @@ fn read(root: &Table, file: PathBuf, around: &Surroundings<'_>, book: &mut Book<
     let endpoints = endpoints::read(root, book);
     let ids: Vec<&str> = strategies.iter().map(|strategy| strategy.id.as_str()).collect();
     let token = token::read(root, &server.public_url, &ids, around, book);
-    let routes = routes::read(root, &upstreams, &ids, &endpoints, book);
+    // A policy may name an issuer of bearers as it names a strategy.
+    let known: Vec<&str> =
+        ids.iter().copied().chain(token.trusted.iter().map(|issuer| issuer.id.as_str())).collect();
+    let routes = routes::read(root, &upstreams, &known, &endpoints, book);
     let accounts = accounts::read(root, strategies, login.default.as_deref(), book);
     let (strategies, settings_places) = read.over(&accounts);
     let (identity_headers, strip_headers) = identity_headers::read(root, book);

@@ -32,6 +32,8 @@ fn gateway(issuer: &Gateway, ca: &str, upstream: &Upstream, audience: &str) -> G
          [[token.trusted]]\nid = \"b\"\nissuer = \"https://b.test\"\naudience = \"{audience}\"\n\
          jwks_uri = \"https://{}/auth/jwks.json\"\ntls = {{ ca = \"{ca}\" }}\nroles = {{ \"staff\" = \"ops\" }}\n\
          [upstreams.api]\nurls = [\"{}\"]\n[[routes]]\npath = \"/*\"\nupstream = \"api\"\n\
+         [[routes]]\npath = \"/b/*\"\nupstream = \"api\"\npolicy = {{ any = [{{ strategy = \"b\" }}] }}\n\
+         [[routes]]\npath = \"/own/*\"\nupstream = \"api\"\npolicy = {{ any = [{{ strategy = \"local\" }}] }}\n\
          [[routes]]\npath = \"/ops/*\"\nupstream = \"api\"\npolicy = {{ roles = [\"ops\"] }}\n\
          [[routes]]\npath = \"/admin/*\"\nupstream = \"api\"\npolicy = {{ roles = [\"admin\"] }}\n",
         issuer.address,
@@ -64,7 +66,9 @@ fn a_foreign_bearer_reaches_upstreams_under_a_name_of_its_issuer_and_nothing_of_
     assert_eq!(seen.header("authorization"), None);
     let assertion = claims(seen.header("x-portcullis-assertion").unwrap());
     assert_eq!((assertion.get("sid"), assertion["sub"].as_str()), (None, Some(name.as_str())));
-    assert_eq!(gateway.send(&bearer("/ops/x", &token)).status, 200);
+    for (path, status) in [("/ops/x", 200), ("/b/x", 200), ("/own/x", 403)] {
+        assert_eq!(gateway.send(&bearer(path, &token)).status, status, "{path}");
+    }
     assert_eq!(
         gateway.send(&bearer("/admin/x", &token)).status,
         403,
