@@ -28,6 +28,7 @@ mod heads;
 mod hostile;
 mod http2;
 mod http2_floods;
+mod http2_limits;
 mod http2_rules;
 mod identity_headers;
 mod impostors;

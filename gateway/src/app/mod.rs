@@ -9,6 +9,8 @@
 
 mod draining;
 mod keep;
+#[cfg(test)]
+mod panics;
 mod reload;
 mod signals;
 mod supervisor;

@@ -3,7 +3,7 @@
 //! writes; whoever reads sees a number that was true a moment ago.
 
 use super::{
-    limits::{Limit, Refusals},
+    limits::{Http2Refusals, Limit, Refusals, Refused},
     lock,
 };
 use std::{
@@ -110,6 +110,7 @@ pub struct RouteMeter(Arc<RouteCells>);
 pub struct Meter {
     cells: Arc<WorkerCells>,
     limits: Arc<Refusals>,
+    http2: Arc<Http2Refusals>,
     /// By the id of the route, which keeps its cells through a reload.
     met: RefCell<HashMap<String, Rc<RouteMeter>>>,
     endpoints: Rc<RouteMeter>,
@@ -117,9 +118,9 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(cells: Arc<WorkerCells>, limits: Arc<Refusals>) -> Self {
+    pub(super) fn new(cells: Arc<WorkerCells>, limits: Arc<Refusals>, http2: Arc<Http2Refusals>) -> Self {
         let (endpoints, no_route) = (cells.route(ENDPOINTS), cells.route(NO_ROUTE));
-        Self { cells, limits, met: RefCell::default(), endpoints, no_route }
+        Self { cells, limits, http2, met: RefCell::default(), endpoints, no_route }
     }
 
     /// Where this route's requests are counted.
@@ -146,6 +147,11 @@ impl Meter {
     /// A client was refused because it met this limit.
     pub fn limit(&self, limit: Limit) {
         self.limits.count(limit);
+    }
+
+    /// A stream or a connection of HTTP/2 ended in an error that we told.
+    pub fn http2(&self, what: Refused, code: u32) {
+        self.http2.count(what, code);
     }
 
     /// An upstream did not do its part.

@@ -27,6 +27,10 @@ macro_rules! limits {
 limits! {
     BodyStall "body_stall" "Nothing came of a body for too long.",
     Connections "connections" "No place for another connection.",
+    H2HeaderList "h2_header_list" "A head of a stream that is too large.",
+    H2Pings "h2_pings" "Too many PING frames in a second.",
+    H2Settings "h2_settings" "Too many SETTINGS frames in a second.",
+    H2Streams "h2_streams" "Too many streams at a time on one connection.",
     HeaderBytes "header_bytes" "A head of too many bytes.",
     HeaderTimeout "header_timeout" "A head or a handshake that was not whole in time.",
     Headers "headers" "Too many fields.",
@@ -52,5 +56,79 @@ impl Refusals {
     /// So often so far.
     pub(super) fn of(&self, limit: Limit) -> u64 {
         self.0[limit as usize].load(Relaxed)
+    }
+}
+
+/// What of HTTP/2 was refused with an error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// One stream, by RST_STREAM.
+    Stream,
+    /// A connection, by GOAWAY.
+    Connection,
+}
+
+/// The codes of RFC 9113 §7 from 1 on (0 is no error), and one for all others.
+const REASONS: [&str; 14] = [
+    "protocol_error",
+    "internal_error",
+    "flow_control_error",
+    "settings_timeout",
+    "stream_closed",
+    "frame_size_error",
+    "refused_stream",
+    "cancel",
+    "compression_error",
+    "connect_error",
+    "enhance_your_calm",
+    "inadequate_security",
+    "http_1_1_required",
+    "other",
+];
+
+/// Streams and connections of HTTP/2 that ended in an error, by its code.
+#[derive(Default)]
+pub struct Http2Refusals([[AtomicU64; REASONS.len()]; 2]);
+
+impl Http2Refusals {
+    /// One was refused with this code; code 0 is the end of what was not refused.
+    pub fn count(&self, what: Refused, code: u32) {
+        if let Some(index) = code.checked_sub(1) {
+            let index = usize::try_from(index).unwrap_or(usize::MAX).min(REASONS.len() - 1);
+            self.0[what as usize][index].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// What, for which reason, how often; those that were.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let named = ["stream", "connection"].into_iter().zip(&self.0);
+        named
+            .flat_map(|(what, counts)| {
+                REASONS.iter().zip(counts).map(move |(reason, count)| (what, *reason, count.load(Relaxed)))
+            })
+            .filter(|(.., count)| *count > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_http_2_are_counted_by_their_code() {
+        let all = Http2Refusals::default();
+        for code in [0, 1, 11, 11, 13, 14, 99, u32::MAX] {
+            all.count(Refused::Connection, code);
+        }
+        all.count(Refused::Stream, 7);
+        let told: Vec<_> = all.all().collect();
+        let expected = [
+            ("stream", "refused_stream", 1),
+            ("connection", "protocol_error", 1),
+            ("connection", "enhance_your_calm", 2),
+            ("connection", "http_1_1_required", 1),
+            ("connection", "other", 3),
+        ];
+        assert_eq!(told, expected);
     }
 }

@@ -13,12 +13,12 @@ mod report;
 mod text;
 
 pub use cells::{Meter, RouteMeter};
-pub use limits::Limit;
+pub use limits::{Limit, Refused};
 pub use report::Sources;
 pub use text::MEDIA_TYPE;
 
 use cells::WorkerCells;
-use limits::Refusals;
+use limits::{Http2Refusals, Refusals};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -34,6 +34,7 @@ pub struct Metrics {
     /// By strategy and result. Logins are rare beside requests.
     logins: Mutex<BTreeMap<(String, &'static str), u64>>,
     limits: Arc<Refusals>,
+    http2: Arc<Http2Refusals>,
     /// What people did with their accounts, by operation and result.
     accounts: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     reloads: AtomicU64,
@@ -45,12 +46,24 @@ impl Metrics {
     pub fn meter(&self) -> Meter {
         let cells = Arc::new(WorkerCells::default());
         lock(&self.workers).push(cells.clone());
-        Meter::new(cells, self.limits.clone())
+        Meter::new(cells, self.limits.clone(), self.http2.clone())
     }
 
     /// A client was refused because it met this limit.
     pub fn limit(&self, limit: Limit) {
         self.limits.count(limit);
+    }
+
+    /// Requests of this class of status, on whatever route.
+    #[cfg(test)]
+    pub(crate) fn answered(&self, class: usize) -> u64 {
+        self.seen().iter().filter(|((_, of), _)| *of == class - 1).map(|(_, seen)| seen.count()).sum()
+    }
+
+    /// How often it was met.
+    #[cfg(test)]
+    pub(crate) fn refused(&self, limit: Limit) -> u64 {
+        self.limits.of(limit)
     }
 
     /// A login at this strategy came to this: `success`, `next`, or a code of a refusal.

@@ -11,6 +11,7 @@ use crate::{
     proxy::listen::Admission,
     registry::{OUTCOMES, Registry, process},
     store::Store,
+    telemetry::panics,
 };
 use std::{
     collections::BTreeMap,
@@ -53,6 +54,8 @@ impl Metrics {
             text.family("portcullis_mails_waiting", "gauge", "Mails that wait to be sent.");
             text.sample("portcullis_mails_waiting", &[], waiting);
         }
+        text.family("portcullis_panics", "counter", "Defects: what panicked, and ended alone.");
+        text.sample("portcullis_panics_total", &[], panics());
         text.family("portcullis_store_errors", "counter", "Questions that the store did not answer.");
         text.sample("portcullis_store_errors_total", &[], sources.store.errors());
         text.family("portcullis_config_reloads", "counter", "Configurations read again, taken or refused.");
@@ -63,7 +66,7 @@ impl Metrics {
     }
 
     /// By route and class, over all workers. A route that nobody asked for is not there.
-    fn seen(&self) -> BTreeMap<(String, usize), Seen> {
+    pub(super) fn seen(&self) -> BTreeMap<(String, usize), Seen> {
         let mut all: BTreeMap<(String, usize), Seen> = BTreeMap::new();
         for worker in lock(&self.workers).iter() {
             for (route, cells) in lock(&worker.routes).iter() {
@@ -130,6 +133,11 @@ impl Metrics {
         for limit in Limit::ALL {
             let labels = [("limit", limit.name())];
             text.sample("portcullis_limit_refusals_total", &labels, self.limits.of(*limit));
+        }
+        let help = "Streams and connections of HTTP/2 that we ended with an error, by its code.";
+        text.family("portcullis_http2_refusals", "counter", help);
+        for (what, reason, count) in self.http2.all() {
+            text.sample("portcullis_http2_refusals_total", &[("what", what), ("reason", reason)], count);
         }
     }
 

@@ -4,6 +4,7 @@
 use super::{
     access_log::Entry,
     answer::{Answer, worth_reading},
+    caught::{self, Panicked},
     client::{Client, NoHead, Upload, send},
     endpoint_call,
     exchange::{Done, Failure, Job, Wire, forward},
@@ -20,7 +21,9 @@ use crate::{
     snapshot::Snapshot,
 };
 use std::{
+    future::poll_fn,
     net::IpAddr,
+    pin::pin,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -53,7 +56,15 @@ pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: IpAddr, secured
         }
         first = false;
         let peer = Peer { address: peer, text: &peer_text, secured: secured.as_ref() };
-        if !one_request(&mut client, peer, &worker).await {
+        client.writer.begin();
+        let served = {
+            let mut one = pin!(one_request(&mut client, peer, &worker));
+            poll_fn(|context| caught::poll(one.as_mut(), context)).await
+        };
+        if served != Ok(true) {
+            if served == Err(Panicked) {
+                broken(&mut client, &worker).await;
+            }
             break;
         }
     }
@@ -219,6 +230,30 @@ async fn refuse_head(client: &mut Client<'_>, bad: BadHead, worker: &Worker) {
     let _ = send(&mut client.writer, &client.watch, patience, &out).await;
     worker.buffers.give(out);
     let done = Done { status: answer.status, sent: answer.body_len() as u64, keep: false };
+    worker.meter.request(None, done.status, Duration::ZERO);
+    worker.log.request(&entry, &done, Duration::ZERO, worker);
+}
+
+/// What is left to do for a request that panicked. Nobody knows what was read of it or
+/// written to it, so nothing follows on its connection.
+async fn broken(client: &mut Client<'_>, worker: &Worker) {
+    let bytes = client.input.get(..client.head.len).unwrap_or_default();
+    let mut entry = Entry::new(&client.head, bytes, client.peer, &worker.log);
+    entry.id = worker.next_request_id();
+    let mut done = Done { status: 500, sent: 0, keep: false };
+    if client.writer.has_begun() {
+        // An answer that was under way is not to look whole.
+        client.writer.break_off();
+    } else {
+        let answer = refuse::problem(&Code::Internal.into(), false, &entry.id, worker);
+        let mut out = worker.buffers.take();
+        answer.write(&mut out, &entry.id, client.head.is_head_request, true, worker);
+        let patience = worker.snapshot().limits.idle_timeout;
+        let _ = send(&mut client.writer, &client.watch, patience, &out).await;
+        worker.buffers.give(out);
+        done.sent = answer.body_len() as u64;
+        linger(client).await;
+    }
     worker.meter.request(None, done.status, Duration::ZERO);
     worker.log.request(&entry, &done, Duration::ZERO, worker);
 }

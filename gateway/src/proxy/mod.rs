@@ -4,7 +4,7 @@
 //! In the order in which a request meets them: `listen` `worker` `handshake` `http2/` `pipe` `connection` `stream` `client`
 //! `http1/` `pipeline` (`target` `forwarded` `route` `ambiguity` `authenticate` `policy`
 //! `cors` `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `upstream` `pool`
-//! `relay` `upgrade` `response_head`) or `endpoint_call`; `answer` `access_log` `timers` `health`
+//! `relay` `upgrade` `response_head`) or `endpoint_call`; `answer` `access_log` `timers` `caught` `health`
 //! beside them.
 //!
 //! What may not come in: `login`, `accounts`, `store`, `registry`. Sessions and tokens
@@ -14,6 +14,7 @@ mod access_log;
 pub(crate) mod ambiguity;
 mod answer;
 mod authenticate;
+mod caught;
 mod client;
 mod connection;
 mod cors;

@@ -37,7 +37,13 @@ pub enum ReadHalf<'s> {
 }
 
 /// What goes out.
-pub enum WriteHalf<'s> {
+pub struct WriteHalf<'s> {
+    to: Outgoing<'s>,
+    begun: bool,
+}
+
+/// What carries it.
+enum Outgoing<'s> {
     /// Of plain TCP.
     Plain(tcp::WriteHalf<'s>),
     /// Of TLS; borrowed for the length of one poll.
@@ -55,14 +61,15 @@ impl Stream {
     /// Both halves. They belong to one task: TLS may have to write before it can read, and
     /// then the reader's waker is the one that is called.
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        match self {
+        let (from, to) = match self {
             Self::Plain(stream) => {
                 let (reader, writer) = stream.split();
-                (ReadHalf::Plain(reader), WriteHalf::Plain(writer))
+                (ReadHalf::Plain(reader), Outgoing::Plain(writer))
             }
-            Self::Tls(stream) => (ReadHalf::Tls(stream), WriteHalf::Tls(stream)),
-            Self::Pipe(end) => (ReadHalf::Pipe(&end.incoming), WriteHalf::Pipe(&end.outgoing)),
-        }
+            Self::Tls(stream) => (ReadHalf::Tls(stream), Outgoing::Tls(stream)),
+            Self::Pipe(end) => (ReadHalf::Pipe(&end.incoming), Outgoing::Pipe(&end.outgoing)),
+        };
+        (from, WriteHalf { to, begun: false })
     }
 
     /// Whether it is open and has nothing to read: between two requests neither bytes nor
@@ -107,17 +114,27 @@ impl ReadHalf<'_> {
 }
 
 impl WriteHalf<'_> {
+    /// Nothing of the next answer has been written.
+    pub fn begin(&mut self) {
+        self.begun = false;
+    }
+
+    /// Whether anything was written since.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// What was written last is not the end of it, though the connection ends: the peer is
     /// to see an error. TLS shows it by itself: its own end is missing.
     pub fn break_off(&self) {
-        if let Self::Plain(writer) = self {
+        if let Outgoing::Plain(writer) = &self.to {
             let _ = socket2::SockRef::from(writer.as_ref()).set_linger(Some(Duration::ZERO));
         }
     }
 
     /// Whether what was written may wait in a buffer until it is flushed.
     pub fn is_buffered(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        matches!(self.to, Outgoing::Tls(_))
     }
 }
 
@@ -137,27 +154,30 @@ impl AsyncRead for ReadHalf<'_> {
 
 impl AsyncWrite for WriteHalf<'_> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(writer) => Pin::new(writer).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_write(context, bytes),
-            Self::Pipe(pipe) => pipe.poll_write(context, bytes),
-        }
+        let half = self.get_mut();
+        let written = match &mut half.to {
+            Outgoing::Plain(writer) => Pin::new(writer).poll_write(context, bytes),
+            Outgoing::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_write(context, bytes),
+            Outgoing::Pipe(pipe) => pipe.poll_write(context, bytes),
+        };
+        half.begun |= matches!(written, Poll::Ready(Ok(1..)));
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(writer) => Pin::new(writer).poll_flush(context),
-            Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_flush(context),
-            Self::Pipe(_) => Poll::Ready(Ok(())),
+        match &mut self.get_mut().to {
+            Outgoing::Plain(writer) => Pin::new(writer).poll_flush(context),
+            Outgoing::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_flush(context),
+            Outgoing::Pipe(_) => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(writer) => Pin::new(writer).poll_shutdown(context),
+        match &mut self.get_mut().to {
+            Outgoing::Plain(writer) => Pin::new(writer).poll_shutdown(context),
             // With an end of TLS's own first, which says that nothing was cut off.
-            Self::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_shutdown(context),
-            Self::Pipe(pipe) => {
+            Outgoing::Tls(stream) => Pin::new(&mut *stream.borrow_mut()).poll_shutdown(context),
+            Outgoing::Pipe(pipe) => {
                 pipe.end();
                 Poll::Ready(Ok(()))
             }

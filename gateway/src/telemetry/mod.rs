@@ -2,7 +2,7 @@
 //! in: no password, cookie, token, or query.
 //!
 //! `line.rs` one line, escaped and bounded · `sink.rs` the thread that writes · `layer.rs`
-//! what `tracing` says becomes lines · `audit.rs` the audit trail.
+//! what `tracing` says becomes lines · `audit.rs` the audit trail · `panics.rs` defects.
 //!
 //! Text on a terminal, JSON otherwise. Writing never waits: when the reader of the log is
 //! stuck, lines are dropped and counted, and the count is the first line after it.
@@ -10,10 +10,12 @@
 mod audit;
 mod layer;
 mod line;
+mod panics;
 mod sink;
 
 pub use audit::{Audit, audit};
 pub use line::{Line, rfc3339};
+pub use panics::panics;
 pub use sink::{Sink, Target};
 
 use crate::clock::Clock;
@@ -54,6 +56,7 @@ impl Drop for Guard {
 pub fn start(log: &Log, target: Target, clock: Clock) -> (Logger, Guard) {
     let (logger, guard) = application(log, target, clock);
     let _ = AUDIT.set(logger.clone());
+    panics::hook();
     (logger, guard)
 }
 

@@ -3,8 +3,9 @@
 //! control and header compression are the h2 crate's; limits are set here.
 //!
 //! `request.rs` a stream's head as the reader takes it · `response.rs` an answer as
-//! frames. What may not come in: decisions about requests.
+//! frames · `frames.rs` a look at all frames: floods, and what we refuse. What may not come in: decisions about requests.
 
+mod frames;
 pub(crate) mod request;
 mod response;
 
@@ -14,10 +15,12 @@ use super::{
     pipe::{self, Pipe},
     pipeline::Secured,
     stream::Stream,
+    timers::Watch,
     worker::Worker,
 };
 use crate::metrics::Limit;
 use bytes::Bytes;
+use frames::{Shared, Watched};
 use h2::{
     Reason, RecvStream,
     server::{Connection, SendResponse},
@@ -50,8 +53,19 @@ const RESETS: usize = 100;
 /// The library counts a stream that was taken back as closed, and its pipeline may still run.
 const REFUSED: usize = 500;
 
+/// Streams that the library resets by itself, on one connection (CVE-2025-8671), and those
+/// that a client took back before they could be begun.
+const OUR_RESETS: usize = 500;
+const RESETS_UNSEEN: usize = 20;
+
+/// Reset streams that are remembered, and for how long: frames of them may be under way.
+const REMEMBERED: (usize, Duration) = (50, Duration::from_secs(1));
+
 /// How long the last frames of a connection may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A connection whose frames are looked at.
+type Frames = Connection<Watched<TlsStream<TcpStream>>, Bytes>;
 
 /// What the streams of one connection share.
 #[derive(Default)]
@@ -86,6 +100,7 @@ impl Streams {
 enum Event {
     Stream(Box<(Request<RecvStream>, SendResponse<Bytes>)>),
     StreamEnded,
+    Over(Limit),
     Gone,
 }
 
@@ -98,16 +113,18 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
         (limits.header_timeout, limits.idle_timeout, limits.h2_streams as usize)
     };
     let builder = builder(&worker);
+    let (io, shared) = Watched::new(io, worker.clone());
     let Ok(Ok(mut connection)) = watch.within(header_time, builder.handshake(io)).await else { return };
     let streams = Rc::new(Streams::default());
     loop {
         let idle = streams.open.get() == 0;
-        let event = event(&mut connection, &streams);
+        let event = event(&mut connection, &streams, &shared);
         // Idle for too long, or told to stop while idle: no event.
         let event = if idle { watch.idle(idle_time, event).await.ok() } else { Some(event.await) };
         match event {
             Some(Event::Stream(begun)) => {
                 let (request, mut respond) = *begun;
+                shared.begun(respond.stream_id().as_u32());
                 if streams.open.get() < most {
                     let of = (worker.clone(), streams.clone());
                     begin(&streams, Box::pin(stream(of, request, respond, peer, secured.clone())));
@@ -119,6 +136,10 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
             }
             Some(Event::StreamEnded) => {}
             Some(Event::Gone) => break,
+            Some(Event::Over(limit)) => {
+                calm(&mut connection, limit, &worker, &watch, peer).await;
+                break;
+            }
             None => {
                 connection.graceful_shutdown();
                 let _ = watch.within(FAREWELL, poll_fn(|context| connection.poll_closed(context))).await;
@@ -126,10 +147,7 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
             }
         }
         if streams.are_a_flood() {
-            worker.meter.limit(Limit::Resets);
-            tracing::warn!(%peer, "too many streams taken back: the connection is closed");
-            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            let _ = watch.within(FAREWELL, poll_fn(|context| connection.poll_closed(context))).await;
+            calm(&mut connection, Limit::Resets, &worker, &watch, peer).await;
             break;
         }
         if worker.is_draining() {
@@ -143,25 +161,41 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
     }
 }
 
+/// Ends a connection that only costs.
+async fn calm(connection: &mut Frames, limit: Limit, worker: &Worker, watch: &Watch, peer: IpAddr) {
+    worker.meter.limit(limit);
+    tracing::warn!(%peer, limit = limit.name(), "too many frames that only cost: the connection is closed");
+    connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    let _ = watch.within(FAREWELL, poll_fn(|context| connection.poll_closed(context))).await;
+}
+
 fn builder(worker: &Worker) -> h2::server::Builder {
     let snapshot = worker.snapshot();
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(snapshot.limits.h2_streams)
-        .max_header_list_size(snapshot.limits.h2_header_list)
+        // The library lets through what is smaller than it is told.
+        .max_header_list_size(snapshot.limits.h2_header_list.saturating_add(1))
         .initial_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
-        .max_send_buffer_size(SEND_BUFFER);
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_local_error_reset_streams(Some(OUR_RESETS))
+        .max_pending_accept_reset_streams(RESETS_UNSEEN)
+        .max_concurrent_reset_streams(REMEMBERED.0)
+        .reset_stream_duration(REMEMBERED.1);
     builder
 }
 
-async fn event(connection: &mut Connection<TlsStream<TcpStream>, Bytes>, streams: &Streams) -> Event {
+async fn event(connection: &mut Frames, streams: &Streams, shared: &Shared) -> Event {
     let mut ended = pin!(streams.ended.notified());
     poll_fn(|context| {
         match connection.poll_accept(context) {
             Poll::Ready(Some(Ok(begun))) => return Poll::Ready(Event::Stream(Box::new(begun))),
             Poll::Ready(_) => return Poll::Ready(Event::Gone),
             Poll::Pending => {}
+        }
+        if let Some(limit) = shared.over() {
+            return Poll::Ready(Event::Over(limit));
         }
         ended.as_mut().poll(context).map(|()| Event::StreamEnded)
     })
