@@ -52,6 +52,7 @@ mod paths;
 mod plugins;
 mod policy;
 mod provider;
+mod provider_rows;
 mod refresh;
 mod reload;
 mod route_options;
