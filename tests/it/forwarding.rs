@@ -172,6 +172,10 @@ fn authorization_goes_upstream_only_where_asked_and_never_ours() {
         "Bearer\tpcr_abcdefgh".into(),
         format!("Token token=\"{}\"", site.alice.token),
         format!("bearer  {}", site.alice.token),
+        format!("X Bearer {}", site.alice.token),
+        "X Bearer pcr_abcdefgh".into(),
+        format!("Custom token=\"{}\"", site.alice.token),
+        "pcr_abcdefgh".into(),
     ] {
         site.send(&Request::get("/fwd").with("Authorization", &value));
         let last = site.upstream.last();

@@ -1,4 +1,4 @@
-//! Mail through a real server (aiosmtpd, from PyPI) with STARTTLS and AUTH, started once
+//! Mail through a real server (aiosmtpd, from PyPI) with STARTTLS, TLS and AUTH, started once
 //! for all tests of this file, and into a folder.
 
 use portcullis_tests::{
@@ -21,7 +21,8 @@ use std::{
 /// The server, which ends with this process.
 struct Server {
     folder: tempfile::TempDir,
-    port: u16,
+    /// Where STARTTLS is asked for, and where TLS comes first.
+    ports: [u16; 2],
     _child: Child,
     _input: ChildStdin,
 }
@@ -56,20 +57,22 @@ impl Server {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().parse().unwrap();
-        Some(Self { folder, port, _input: child.stdin.take().unwrap(), _child: child })
+        let mut ports = line.split_whitespace().map(|port| port.parse().unwrap());
+        let ports = [ports.next().unwrap(), ports.next().unwrap()];
+        Some(Self { folder, ports, _input: child.stdin.take().unwrap(), _child: child })
     }
 
     fn ca(&self) -> String {
         self.folder.path().join("ca.pem").display().to_string()
     }
 
-    /// `[mail]` for this server.
+    /// `[mail]` for this server, by STARTTLS.
     fn table(&self, login: &str, ca: &str) -> String {
-        format!(
-            "[mail]\nurl = \"smtp://{login}127.0.0.1:{}\"\nfrom = \"Us <us@x.test>\"\ntls = {{ ca = \"{ca}\" }}\n",
-            self.port
-        )
+        self.at(&format!("smtp://{login}127.0.0.1:{}", self.ports[0]), ca)
+    }
+
+    fn at(&self, url: &str, ca: &str) -> String {
+        format!("[mail]\nurl = \"{url}\"\nfrom = \"Us <us@x.test>\"\ntls = {{ ca = \"{ca}\" }}\n")
     }
 
     /// The mail to this address, once it is there.
@@ -146,6 +149,27 @@ fn a_link_comes_by_a_real_mail_server_after_starttls_and_auth() {
         .send(&Request::post("/login").json(&json!({ "username": "alice", "password": next })))
         .expect(200, "");
     assert!(!gateway.output().contains("alice@starttls.test") && !gateway.output().contains(&token(&mail)));
+}
+
+#[test]
+fn over_smtps_tls_comes_before_everything_else_and_only_a_known_authority_will_do() {
+    let Some(server) = Server::shared() else { return };
+    let [starttls, smtps] = server.ports;
+    let folder = tempfile::tempdir().unwrap();
+    let other = Authority::named("Another authority").write(folder.path());
+    let url = |scheme: &str, port: u16| format!("{scheme}://{GOOD}127.0.0.1:{port}");
+    for (url, ca, email) in [
+        (url("smtps", smtps), &other, "alice@stranger.test"),
+        (url("smtps", starttls), &server.ca(), "alice@plain-first.test"),
+    ] {
+        let gateway = gateway(&server.at(&url, ca), email);
+        recover(&gateway, email);
+        until("the failure", || gateway.output().contains("mail not sent").then_some(()));
+        assert!(server.look(email).is_none());
+    }
+    let gateway = gateway(&server.at(&url("smtps", smtps), &server.ca()), "alice@smtps.test");
+    recover(&gateway, "alice@smtps.test");
+    assert!(!token(&server.mail_to("alice@smtps.test")).is_empty());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 """A real mail server (the `aiosmtpd` package) that keeps what it takes.
 
-FOLDER CERTIFICATE KEY: prints its port, then serves until it is killed. It takes nothing
-before STARTTLS and AUTH as `gateway` with `p@ss/word`. Each message becomes a file of the
+FOLDER CERTIFICATE KEY: prints two ports, then serves until it is killed. It takes nothing before
+AUTH as `gateway` with `p@ss/word`, at the first port after STARTTLS, at the second over TLS
+from the first byte on, and there only as that. Each message becomes a file of the
 folder. A recipient that begins with `refused` is refused for good, one that begins with
 `later` the first time only.
 """
@@ -47,17 +48,14 @@ class Keep:
 
 async def main():
     handler = Keep()
-    make = lambda: SMTP(  # noqa: E731
-        handler,
-        hostname="mail.test",
-        tls_context=context,
-        require_starttls=True,
-        auth_required=True,
-        authenticator=authenticate,
-    )
-    server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    common = {"hostname": "mail.test", "auth_required": True, "authenticator": authenticate}
+    upgraded = lambda: SMTP(handler, tls_context=context, require_starttls=True, **common)  # noqa: E731
+    # It cannot see that there is TLS below it.
+    within = lambda: SMTP(handler, auth_require_tls=False, **common)  # noqa: E731
+    serve = asyncio.get_running_loop().create_server
+    servers = [await serve(upgraded, "127.0.0.1", 0), await serve(within, "127.0.0.1", 0, ssl=context)]
+    print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
+    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 asyncio.run(main())
