@@ -1,9 +1,11 @@
 /* A disk that fails when a test says so: preloaded into a gateway, it answers writes to the
    store with ENOSPC while the file $FAULTS/full is there, and syncs with EIO while
-   $FAULTS/sync is. Nothing else is touched. */
+   $FAULTS/sync is. While $FAULTS/kill is there with `before N` or `after N` in it, the process
+   kills itself at the Nth sync of the store. Nothing else is touched. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,21 @@ static int is_store(int fd) {
     return strstr(path, "portcullis.db") != NULL;
 }
 
+/* One writer syncs at a time: the count needs no lock. */
+static void die_if_told(const char *now) {
+    static int before, after;
+    char path[4096], when[16];
+    int number;
+    snprintf(path, sizeof path, "%s/kill", getenv("FAULTS") ? getenv("FAULTS") : "");
+    FILE *file = fopen(path, "r");
+    if (!file) return;
+    int read = fscanf(file, "%15s %d", when, &number);
+    fclose(file);
+    if (read != 2 || strcmp(when, now) != 0) return;
+    int *count = strcmp(now, "before") == 0 ? &before : &after;
+    if (++*count >= number) kill(getpid(), SIGKILL);
+}
+
 #define SYNC(name)                                              \
     int name(int fd) {                                          \
         static int (*real)(int);                                \
@@ -34,7 +51,11 @@ static int is_store(int fd) {
             errno = EIO;                                        \
             return -1;                                          \
         }                                                       \
-        return real(fd);                                        \
+        if (!is_store(fd)) return real(fd);                     \
+        die_if_told("before");                                  \
+        int done = real(fd);                                    \
+        die_if_told("after");                                   \
+        return done;                                            \
     }
 
 SYNC(fsync)
