@@ -329,6 +329,21 @@ fn every_test_that_the_table_of_capabilities_names_is_one() {
 }
 
 #[test]
+fn every_capability_and_every_mistake_has_its_row() {
+    let page = fs::read_to_string(root().join("docs/seeds.md")).unwrap();
+    let (capabilities, mistakes) = page.split_once("## Mistakes").unwrap();
+    let elsewhere: Vec<u32> = (72..=79).chain([43, 44, 48, 82, 85, 88, 92]).collect();
+    for (table, last, elsewhere) in [(capabilities, 95, elsewhere), (mistakes, 42, vec![40])] {
+        let rows = table.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+        let numbers = rows.filter_map(|row| row.split('|').nth(1)).flat_map(|first| first.split(','));
+        let there: Vec<u32> = numbers.filter_map(|number| number.trim().parse().ok()).collect();
+        let missing: Vec<u32> =
+            (1..=last).filter(|row| !there.contains(row) && !elsewhere.contains(row)).collect();
+        assert!(missing.is_empty(), "docs/seeds.md has no row for {missing:?}");
+    }
+}
+
+#[test]
 fn every_page_is_in_the_summary_of_the_book() {
     let mut pages = Vec::new();
     files(&root().join("docs"), ".md", &mut pages);

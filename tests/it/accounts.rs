@@ -164,6 +164,45 @@ fn no_answer_of_an_account_holds_a_secret() {
     }
 }
 
+// Seed 35
+#[test]
+fn a_person_sees_the_ways_they_sign_in_by() {
+    let place = place();
+    let token = place.register("xena").json()["token"].as_str().unwrap().to_owned();
+    let me = place.gateway.send(&Request::get("/auth/me").bearer(&token)).expect(200, "").json();
+    assert_eq!(me["strategies"], json!(["local"]));
+}
+
+// Seed 56, N-31: a copy of the store opens nothing.
+#[test]
+fn nothing_that_was_given_out_lies_in_the_store_as_it_was_given() {
+    let place = start("registration = \"open\"");
+    let answer = place.register("yuri");
+    place.post("/auth/recovery", &json!({ "email": "yuri@x.test" })).expect(200, "");
+    let mut values = vec![
+        place.token("yuri@x.test", "Your new password"),
+        place.token("yuri@x.test", "Confirm your address"),
+        answer.cookie("portcullis").unwrap(),
+        answer.cookie("portcullis-refresh").unwrap(),
+        PASSWORD.to_owned(),
+    ];
+    let token = answer.json()["token"].as_str().unwrap().to_owned();
+    values.extend(token.rsplit('.').next().map(str::to_owned));
+    let mut seen = 0;
+    for file in fs::read_dir(place.gateway.folder()).unwrap().map(|entry| entry.unwrap().path()) {
+        if !file.file_name().unwrap().to_string_lossy().starts_with("portcullis.db") {
+            continue;
+        }
+        let bytes = fs::read(&file).unwrap();
+        seen += bytes.len();
+        for value in &values {
+            let found = bytes.windows(value.len()).any(|window| window == value.as_bytes());
+            assert!(!found, "{value} lies in {}", file.display());
+        }
+    }
+    assert!(seen > 10_000, "the store was read: {seen} bytes");
+}
+
 // Seed 95: each leaves a line without secrets.
 #[test]
 fn what_people_do_is_in_the_audit_trail_without_what_they_typed() {

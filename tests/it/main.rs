@@ -57,6 +57,7 @@ mod refresh;
 mod reload;
 mod route_options;
 mod routing;
+mod safe_start;
 mod seeds;
 mod sessions;
 mod shared_connections;

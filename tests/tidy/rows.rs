@@ -18,6 +18,7 @@ const GROUPS: &[(char, usize)] = &[
     ('O', 22),
     ('J', 13),
     ('L', 10),
+    ('W', 7),
 ];
 
 /// What each row says, in order.
