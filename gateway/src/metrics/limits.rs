@@ -99,14 +99,15 @@ impl Http2Refusals {
         }
     }
 
-    /// What, for which reason, how often; those that were.
+    /// What, for which reason, how often: those that were, and the one by which floods end, from
+    /// the first scrape on, so that an alert has something to grow from.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         let named = ["stream", "connection"].into_iter().zip(&self.0);
         named
             .flat_map(|(what, counts)| {
                 REASONS.iter().zip(counts).map(move |(reason, count)| (what, *reason, count.load(Relaxed)))
             })
-            .filter(|(.., count)| *count > 0)
+            .filter(|(_, reason, count)| *count > 0 || *reason == "enhance_your_calm")
     }
 }
 
@@ -124,6 +125,7 @@ mod tests {
         let told: Vec<_> = all.all().collect();
         let expected = [
             ("stream", "refused_stream", 1),
+            ("stream", "enhance_your_calm", 0),
             ("connection", "protocol_error", 1),
             ("connection", "enhance_your_calm", 2),
             ("connection", "http_1_1_required", 1),
