@@ -2,7 +2,7 @@
 //! the configuration (capability rows 5 to 12, 33, 34, 38, 39, 53; `docs/migrating.md`). The
 //! requests are those of the documents, with an address and a password that may be ones.
 
-use portcullis_tests::{Gateway, Request, Response, site::PASSWORD};
+use portcullis_tests::{Gateway, Request, Response, site::PASSWORD, until};
 use serde_json::{Value, json};
 
 /// The gateway of an example, with what its clients find there.
@@ -15,6 +15,23 @@ fn gateway(example: &str, more: &str) -> Gateway {
 fn data(request: Request, json: &str) -> Request {
     request.with("Content-Type", "application/json").body(json)
 }
+
+/// The token of the newest mail, as a person would follow its link.
+fn mailed(gateway: &Gateway) -> String {
+    until("the mail", || {
+        let entries = std::fs::read_dir(gateway.folder().join("mail")).ok()?;
+        let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        files.retain(|path| path.extension().is_some_and(|end| end == "eml"));
+        files.sort();
+        let mails = files.iter().rev().filter_map(|path| std::fs::read_to_string(path).ok());
+        mails.map(|mail| mail.replace("=\r\n", "").replace("=3D", "=")).find_map(|mail| {
+            let (_, rest) = mail.split_once("/auth/reset?token=")?;
+            Some(rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect())
+        })
+    })
+}
+
+const MAIL: &str = "mail = { url = \"file:mail\", from = \"gw@example.org\" }";
 
 fn token(answer: &Response) -> String {
     answer.json()["token"].as_str().unwrap_or_else(|| panic!("no token: {answer:?}")).to_owned()
@@ -77,7 +94,7 @@ fn hitchy_plugin_auth() {
 
 #[test]
 fn authcompanion() {
-    let gateway = gateway("authcompanion", "");
+    let gateway = gateway("authcompanion", MAIL);
     let attributes = |more: Value| json!({ "data": { "type": "users", "attributes": more } }).to_string();
     let register = attributes(json!({
         "name": "Authy Person", "email": "hello@authcompanion.com", "password": PASSWORD,
@@ -108,6 +125,11 @@ fn authcompanion() {
     assert_eq!(answer.json()["data"]["attributes"]["name"], "Authy Person_updated");
     gateway.send(&data(me.bearer(&access), &attributes(json!({ "name": "Authy Person" }))));
     gateway.send(&data(Request::post("/v1/auth/users/me"), &renamed)).expect(401, "login_required");
+    // The document's own body; whoever follows the link comes to the page for a new password.
+    let forgot = r#"{ "email": "hello@authcompanion.com" }"#;
+    gateway.send(&data(Request::post("/v1/auth/recovery"), forgot)).expect(200, "");
+    let page = gateway.send(&Request::get(&format!("/auth/reset?token={}", mailed(&gateway))).navigation());
+    page.expect(200, "");
     let refresh =
         |answer: &Response| format!("portcullis-refresh={}", answer.cookie("portcullis-refresh").unwrap());
     let again = gateway.send(&data(Request::post("/v1/auth/refresh").cookie(&refresh(&signed_in)), "{}"));
@@ -145,7 +167,7 @@ fn kuzzle() {
 
 #[test]
 fn sails_api_jwt() {
-    let gateway = gateway("sails-api-jwt", "mail = { url = \"file:mail\", from = \"gw@example.org\" }");
+    let gateway = gateway("sails-api-jwt", MAIL);
     let email = "someone@example.org";
     let create = json!({ "email": email, "password": PASSWORD, "password_confirm": PASSWORD });
     token(&gateway.send(&data(Request::post("/user/create"), &create.to_string())).expect(201, ""));
@@ -168,16 +190,20 @@ fn sails_api_jwt() {
     gateway.send(&user(&new)).expect(200, "");
     let forgot = json!({ "email": email }).to_string();
     gateway.send(&data(Request::post("/user/forgot"), &forgot)).expect(200, "");
-    let reset = json!({
-        "email": email, "reset_token": "nothing", "new_password": next, "new_password_confirm": next,
-    });
-    gateway
-        .send(&data(Request::post("/user/reset_password"), &reset.to_string()))
-        .expect(400, "invalid_token");
+    let last = "and then another phrase of words";
+    let reset = |token: &str| {
+        let body = json!({
+            "email": email, "reset_token": token, "new_password": last, "new_password_confirm": last,
+        });
+        gateway.send(&data(Request::post("/user/reset_password"), &body.to_string()))
+    };
+    reset("nothing").expect(400, "invalid_token");
+    reset(&mailed(&gateway)).expect(200, "");
+    gateway.send(&user(&new)).expect(401, "invalid_token");
     for _ in 0..5 {
         login("abc123");
     }
-    login(next).expect(403, "locked");
+    login(last).expect(403, "locked");
 }
 
 #[test]
