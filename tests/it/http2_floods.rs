@@ -204,7 +204,7 @@ fn requests_with_a_body_that_are_taken_back_count_and_keep_no_upstream_busy() {
         gone.fetch_add(1, Ordering::SeqCst);
     });
     let site = Secured::before(slow);
-    let seen = begun.clone();
+    let (seen, left) = (begun.clone(), let_go.clone());
     let batch = |first: u32| (first..first + 60).map(|n| 2 * n + 1);
     let write = move |to: &mut dyn std::io::Write| {
         let mut say = |bytes: &[u8]| drop(to.write_all(bytes).and_then(|()| to.flush()));
@@ -216,6 +216,8 @@ fn requests_with_a_body_that_are_taken_back_count_and_keep_no_upstream_busy() {
             until("the requests upstream", || (seen.load(Ordering::SeqCst) >= all).then_some(()));
             let back = |n| frame(RST_STREAM, 0, n, &[0, 0, 0, 8]);
             say(&batch(first).flat_map(back).collect::<Vec<_>>());
+            // Those that still run count against `h2_streams`.
+            until("their upstream to be let go", || (left.load(Ordering::SeqCst) >= all).then_some(()));
         }
     };
     let arguments = ["-alpn", "h2", "-servername", "gw.test", "-quiet"];
