@@ -61,6 +61,10 @@ fn keep(shared: &Shared, unused: &Receiver<()>, tell: SyncSender<First>) {
         let why = match Running::start(shared) {
             Ok((running, flags)) => {
                 running.begin(shared);
+                // Its last user may have gone while it was loading, with no way yet to say so.
+                if is_over(unused) {
+                    return;
+                }
                 if let Some(tell) = first.take() {
                     let _ = tell.send(Ok(flags));
                 }
@@ -75,7 +79,7 @@ fn keep(shared: &Shared, unused: &Receiver<()>, tell: SyncSender<First>) {
         if begun.elapsed() > STEADY {
             pause = SHORTEST;
         }
-        if matches!(unused.try_recv(), Err(mpsc::TryRecvError::Disconnected)) {
+        if is_over(unused) {
             return;
         }
         ENDED.fetch_add(1, Relaxed);
@@ -88,7 +92,12 @@ fn keep(shared: &Shared, unused: &Receiver<()>, tell: SyncSender<First>) {
     }
 }
 
-/// A process that has loaded its library.
+/// Whether nobody uses it any more.
+fn is_over(unused: &Receiver<()>) -> bool {
+    matches!(unused.try_recv(), Err(mpsc::TryRecvError::Disconnected))
+}
+
+/// A process that has loaded its library. It does not outlive this value.
 struct Running {
     child: Child,
     socket: UnixStream,
@@ -196,6 +205,13 @@ impl Running {
     fn end(&mut self) -> String {
         let _ = self.child.kill();
         self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Of one that has ended already, nothing is left to be done.
+        let _ = self.end();
     }
 }
 
