@@ -53,6 +53,8 @@ impl Server {
             ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It tells of each client that turns away from its certificate, as some must here.
+            .stderr(fs::File::create(folder.path().join("server.log")).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();

@@ -9,6 +9,7 @@ const STYLE: &str = "style.css";
 
 const BUILT_IN: &[(&str, &str)] = &[
     ("layout.html", include_str!("templates/layout.html")),
+    ("fields.html", include_str!("templates/fields.html")),
     ("login.html", include_str!("templates/login.html")),
     ("step.html", include_str!("templates/step.html")),
     ("link.html", include_str!("templates/link.html")),
