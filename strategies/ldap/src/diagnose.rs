@@ -5,7 +5,7 @@ mod advice;
 
 use crate::{
     Ldap,
-    directory::{Server, secured},
+    directory::{Server, seconds, secured},
     groups::{self, Seeker},
     person,
     settings::{Nested, Safety},
@@ -154,15 +154,9 @@ impl Ldap {
 
     async fn base(&self, connection: &mut Connection, until: Instant, steps: &mut Steps) -> bool {
         let base = &self.settings.base;
-        let request = Search {
-            base,
-            scope: Scope::Base,
-            filter: &filter::anything(),
-            attributes: &["1.1"],
-            most: 1,
-            seconds: 5,
-        };
-        match connection.search(&request, until).await {
+        let request =
+            Search { base, scope: Scope::Base, filter: &filter::anything(), attributes: &["1.1"], most: 1 };
+        match connection.search(&request, seconds(until), until).await {
             Ok(found) if !found.entries.is_empty() => {
                 steps.good("base", format!("{base} can be read"));
                 true
@@ -191,9 +185,8 @@ impl Ldap {
             filter: &filter::anything(),
             attributes: &["namingContexts", "defaultNamingContext"],
             most: 1,
-            seconds: 5,
         };
-        let found = connection.search(&request, until).await.unwrap_or_default();
+        let found = connection.search(&request, seconds(until), until).await.unwrap_or_default();
         let Some(root) = found.entries.first() else { return Vec::new() };
         let preferred: Vec<String> = root.texts("defaultNamingContext").map(str::to_owned).collect();
         if preferred.is_empty() {
@@ -211,10 +204,9 @@ impl Ldap {
             filter: &filter,
             attributes: &person::attributes(&self.settings),
             most: 2,
-            seconds: 5,
         };
         let shown = user.escape_debug();
-        let found = match connection.search(&request, until).await {
+        let found = match connection.search(&request, seconds(until), until).await {
             Ok(found) => found,
             Err(trouble) => {
                 steps.bad("person", trouble.to_string(), advice::search(&trouble));

@@ -2,10 +2,11 @@
 //! the groups of those groups, on any server.
 
 use crate::{
-    directory::Directory,
+    directory::{Directory, refused, seconds},
     person,
     settings::{Nested, Settings},
     wire::{
+        Trouble,
         connection::{Connection, Found},
         filter::{self, Filter},
         message::{Entry, Scope, Search},
@@ -54,9 +55,9 @@ impl Seeker<'_> {
         match self {
             Self::Service(directory) => directory.search(request, until).await,
             Self::Person(connection) => {
-                let found = connection.search(request, until).await;
-                found.map_err(|trouble| match trouble.is_about_the_question() {
-                    true => StrategyError::UnusableCredential(trouble.to_string()),
+                let found = connection.search(request, seconds(until), until).await;
+                found.map_err(|trouble| match trouble.is_about_the_question() || trouble == Trouble::Silent {
+                    true => refused(&trouble),
                     false => StrategyError::Failed(trouble.to_string()),
                 })
             }
@@ -131,7 +132,6 @@ impl Resolver {
                     filter: &filter::anything(),
                     attributes: &[settings.groups.member_of.as_deref().unwrap_or("memberOf")],
                     most: 1,
-                    seconds: seconds(settings),
                 };
                 let found = seeker.search(&request, until).await?;
                 found.entries.first().map(|entry| listed(settings, entry)).transpose()?.unwrap_or_default()
@@ -152,11 +152,6 @@ impl Resolver {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Instant, Vec<Group>)>> {
         self.parents.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The server's own limit for a search: no longer than the login may take (row N-87).
-pub(crate) fn seconds(settings: &Settings) -> u32 {
-    u32::try_from(settings.timeout.as_secs()).unwrap_or(9).max(1)
 }
 
 /// Adds what is new, and gives it back.
@@ -235,7 +230,6 @@ async fn searched(
         filter,
         attributes: &[settings.groups.name.as_str()],
         most: u32::try_from(MOST).unwrap_or(u32::MAX) + 1,
-        seconds: seconds(settings),
     };
     let found = seeker.search(&request, until).await?;
     if let Some(done) = found.missing {

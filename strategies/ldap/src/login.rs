@@ -120,7 +120,6 @@ impl Ldap {
             filter,
             attributes: &person::attributes(&self.settings),
             most: 2,
-            seconds: groups::seconds(&self.settings),
         };
         let mut found = seeker.search(&request, until).await?;
         if let Some(done) = found.missing {
@@ -196,7 +195,6 @@ impl Ldap {
             filter,
             attributes: &person::attributes(&self.settings),
             most: 1,
-            seconds: groups::seconds(&self.settings),
         };
         Ok(seeker.search(&request, until).await?.entries.pop())
     }

@@ -6,6 +6,7 @@
 //! is kept that is bound as a person (row L-09).
 
 mod circuit;
+mod patience;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::{
         message::{Done, Search, code},
     },
 };
+use patience::{Missed, SHORTEST};
 use portcullis_plugin_api::{Answer, StrategyError};
 use rustls::ClientConfig;
 use server::{Purpose, open};
@@ -28,6 +30,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
+pub(crate) use patience::seconds;
 pub(crate) use server::{Server, secured};
 
 /// All servers and their connections.
@@ -82,7 +85,7 @@ impl Directory {
     pub(crate) async fn search(&self, request: &Search<'_>, until: Instant) -> Answer<Found> {
         match self.somewhere(&Work::Search(request), until).await? {
             Result::Found(found) => Ok(found),
-            Result::Refused(trouble) => Err(StrategyError::UnusableCredential(trouble.to_string())),
+            Result::Refused(trouble) => Err(refused(&trouble)),
             Result::Done(_) => Err(StrategyError::Failed("a search ended as something else".to_owned())),
         }
     }
@@ -118,21 +121,30 @@ impl Directory {
         let mut last = None;
         for (server, others) in self.in_order() {
             let Some(pass) = server.admit(others) else { continue };
-            let step = self.step(until, others);
-            let work = async {
-                let mut connection = open(server, self, Purpose::Bind, step).await?;
-                let done = connection.bind(name, password, self.operation(until, others)).await?;
-                Ok((told(done)?, connection))
-            };
-            match work.await {
+            match self.bound(server, name, password, until, others).await {
                 Ok((done, connection)) => {
                     pass.good();
                     return Ok((done, Person { connection, _slot: slot }));
                 }
-                Err(trouble) => last = Some(pass.bad(trouble)),
+                Err(missed) => last = Some(pass.missed(missed)),
             }
         }
         Err(self.nobody(last))
+    }
+
+    async fn bound(
+        &self,
+        server: &Server,
+        name: &str,
+        password: &str,
+        until: Instant,
+        others: bool,
+    ) -> std::result::Result<(Done, Connection), Missed> {
+        let mut connection = self.open(server, Purpose::Bind, until, others).await?;
+        let limit = self.on_new(until, others);
+        let done = self.unless_gone(server, others, connection.bind(name, password, limit.at)).await;
+        let done = done.and_then(told).map_err(|trouble| limit.missed(trouble))?;
+        Ok((done, connection))
     }
 
     /// Does the work on the first server that can.
@@ -150,7 +162,7 @@ impl Directory {
                     pass.good();
                     return Ok(result);
                 }
-                Err(trouble) => last = Some(pass.bad(trouble)),
+                Err(missed) => last = Some(pass.missed(missed)),
             }
             // A change may have been made all the same, and is not made twice.
             if Instant::now() >= until || matches!(work, Work::Change(_)) {
@@ -161,34 +173,58 @@ impl Directory {
     }
 
     /// Does the work on one server. A connection that has rested may have died unseen, so
-    /// what fails on one is tried once more on a new one (row R-26).
+    /// what fails on one is tried once more on a new one (row R-26), or on another server
+    /// where there is one.
     async fn on(
         &self,
         server: &Server,
         work: &Work<'_>,
         until: Instant,
         others: bool,
-    ) -> std::result::Result<Result, Trouble> {
+    ) -> std::result::Result<Result, Missed> {
         let purpose = match work {
             Work::Bind { .. } => Purpose::Bind,
             Work::Search(_) | Work::Change(_) => Purpose::Search,
         };
         if let Some(mut connection) = server.rested(purpose) {
-            let half = self.operation(until, true);
-            match run(&mut connection, work, half).await {
+            let limit = self.on_rested(until);
+            // The server may take all of the login's time for a search.
+            let running = run(&mut connection, work, limit.at, patience::seconds(until));
+            match self.unless_gone(server, others, running).await {
                 Ok(result) => {
                     self.keep(server, connection, work, &result, until).await;
                     return Ok(result);
                 }
-                Err(trouble) if matches!(work, Work::Change(_)) => return Err(trouble),
-                // Its neighbours have rested beside it.
-                Err(_) => server.empty(),
+                Err(trouble) if trouble == Trouble::Gone || matches!(work, Work::Change(_)) => {
+                    return Err(limit.missed(trouble));
+                }
+                Err(trouble) => {
+                    // Its neighbours have rested beside it.
+                    server.empty();
+                    if trouble == Trouble::Silent && (others || Instant::now() + SHORTEST > until) {
+                        return Err(Missed::ByChance);
+                    }
+                }
             }
         }
-        let mut connection = open(server, self, purpose, self.step(until, others)).await?;
-        let result = run(&mut connection, work, self.operation(until, others)).await?;
+        let mut connection = self.open(server, purpose, until, others).await?;
+        let limit = self.on_new(until, others);
+        let running = run(&mut connection, work, limit.at, patience::seconds(limit.at));
+        let result = self.unless_gone(server, others, running).await;
+        let result = result.map_err(|trouble| limit.missed(trouble))?;
         self.keep(server, connection, work, &result, until).await;
         Ok(result)
+    }
+
+    async fn open(
+        &self,
+        server: &Server,
+        purpose: Purpose,
+        until: Instant,
+        others: bool,
+    ) -> std::result::Result<Connection, Missed> {
+        let limit = self.connecting(until, others);
+        open(server, self, purpose, limit.at).await.map_err(|trouble| limit.missed(trouble))
     }
 
     /// Puts a connection back, if it is nobody's. After a good bind it is the person's: it
@@ -215,31 +251,21 @@ impl Directory {
         server.rest(Purpose::Bind, connection);
     }
 
-    /// The servers in the order of the settings, each with whether there are others.
+    /// The servers in the order of the settings, each with whether one could be asked after it.
     fn in_order(&self) -> impl Iterator<Item = (&Server, bool)> {
         let last_chance = self.servers.iter().all(Server::is_set_aside);
-        let healthy = self.servers.iter().filter(|server| !server.is_set_aside()).count();
-        self.servers.iter().filter_map(move |server| {
-            let others = if server.is_set_aside() { healthy > 0 } else { healthy > 1 };
+        self.servers.iter().enumerate().filter_map(move |(at, server)| {
+            let others = self.servers[at + 1..].iter().any(|other| !other.is_set_aside());
             // With all of them set aside, those are asked whose time has come.
             (!last_chance || server.may_be_probed()).then_some((server, others))
         })
     }
 
-    /// Until when a connection must stand: while another server could be asked, no one
-    /// gets all the time there is.
-    fn step(&self, until: Instant, others: bool) -> Instant {
-        if others { until.min(Instant::now() + self.settings.timeout / 5) } else { until }
-    }
-
-    /// The same for one operation.
-    fn operation(&self, until: Instant, others: bool) -> Instant {
-        if others { until.min(Instant::now() + self.settings.timeout / 5 * 2) } else { until }
-    }
-
-    fn nobody(&self, last: Option<Trouble>) -> StrategyError {
+    fn nobody(&self, last: Option<Missed>) -> StrategyError {
         let why = match last {
-            Some(trouble) => trouble.to_string(),
+            // Whoever comes again may have more time.
+            Some(Missed::ByChance) => return StrategyError::Busy,
+            Some(Missed::ByServer(trouble)) => trouble.to_string(),
             None => self.troubles().unwrap_or_else(|| "all servers are set aside".to_owned()),
         };
         StrategyError::Failed(format!("no server of the directory could answer: {why}"))
@@ -264,7 +290,7 @@ pub(crate) struct Person<'a> {
 
 async fn slot(slots: &Semaphore, until: Instant) -> Answer<SemaphorePermit<'_>> {
     match timeout_at(until, slots.acquire()).await {
-        Ok(Ok(slot)) => Ok(slot),
+        Ok(Ok(slot)) if Instant::now() + SHORTEST < until => Ok(slot),
         _ => Err(StrategyError::Busy),
     }
 }
@@ -273,9 +299,10 @@ async fn run(
     connection: &mut Connection,
     work: &Work<'_>,
     until: Instant,
+    seconds: u32,
 ) -> std::result::Result<Result, Trouble> {
     match work {
-        Work::Search(request) => match connection.search(request, until).await {
+        Work::Search(request) => match connection.search(request, seconds, until).await {
             Err(trouble) if trouble.is_about_the_question() => Ok(Result::Refused(trouble)),
             found => found.map(Result::Found),
         },
@@ -307,6 +334,18 @@ pub(crate) async fn change_on(
 fn quoted(password: &str) -> Zeroizing<Vec<u8>> {
     let units = "\"".encode_utf16().chain(password.encode_utf16()).chain("\"".encode_utf16());
     Zeroizing::new(units.flat_map(u16::to_le_bytes).collect())
+}
+
+/// What it is that a server refuses one search, though it works.
+pub(crate) fn refused(trouble: &Trouble) -> StrategyError {
+    match trouble {
+        // Somebody's groups, or everybody's: whoever comes again may be luckier.
+        Trouble::Silent | Trouble::Refused { code: code::TIME_LIMIT, .. } => {
+            tracing::warn!("a search took the directory longer than a login has time; see `timeout`");
+            StrategyError::Busy
+        }
+        trouble => StrategyError::UnusableCredential(trouble.to_string()),
+    }
 }
 
 /// A server that says "not now" has not judged the password; another may.

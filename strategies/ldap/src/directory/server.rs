@@ -1,9 +1,14 @@
 //! One server: how it does, and its connections that rest.
 
-use super::{Directory, circuit::Circuit};
+use super::{Directory, circuit::Circuit, patience::Missed};
 use crate::{
     settings::{Safety, ServerAt, Settings},
-    wire::{Trouble, connection::Connection, message::code},
+    wire::{
+        Trouble,
+        connection::Connection,
+        filter,
+        message::{Scope, Search, code},
+    },
 };
 use rustls::pki_types::ServerName;
 use std::{
@@ -37,6 +42,8 @@ pub(crate) struct Server {
     searching: Mutex<Vec<Resting>>,
     binding: Mutex<Vec<Resting>>,
     most: usize,
+    /// When somebody last went to see whether it is there, and whether it was.
+    seen: tokio::sync::Mutex<Option<(Instant, bool)>>,
 }
 
 impl Server {
@@ -48,7 +55,39 @@ impl Server {
             searching: Mutex::default(),
             binding: Mutex::default(),
             most: settings.pool,
+            seen: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Whether it answers a question that costs it nothing, on a connection made for that:
+    /// one at a time, and what one sees counts for all who waited.
+    pub(super) async fn is_there(&self, directory: &Directory, patience: Duration) -> bool {
+        let mut seen = self.seen.lock().await;
+        if let Some((at, there)) = *seen
+            && at.elapsed() < patience
+        {
+            return there;
+        }
+        let there = self.knock(directory, Instant::now() + patience).await;
+        *seen = Some((Instant::now(), there));
+        there
+    }
+
+    async fn knock(&self, directory: &Directory, until: Instant) -> bool {
+        let Ok(mut connection) = secured(self, directory, until).await else { return false };
+        let request = Search {
+            base: "",
+            scope: Scope::Base,
+            filter: &filter::anything(),
+            attributes: &["1.1"],
+            most: 1,
+        };
+        let there = match connection.search(&request, 1, until).await {
+            Ok(_) | Err(Trouble::Refused { .. }) => true,
+            Err(_) => false,
+        };
+        connection.close().await;
+        there
     }
 
     fn circuit(&self) -> MutexGuard<'_, Circuit> {
@@ -123,8 +162,9 @@ impl Pass<'_> {
         }
     }
 
-    /// Gives the trouble back.
-    pub(super) fn bad(mut self, trouble: Trouble) -> Trouble {
+    /// Gives it back.
+    pub(super) fn missed(mut self, missed: Missed) -> Missed {
+        let Missed::ByServer(trouble) = &missed else { return missed };
         self.told = true;
         let first = self.server.circuit().bad(Instant::now(), &trouble.to_string());
         self.server.empty();
@@ -132,7 +172,7 @@ impl Pass<'_> {
             tracing::warn!(server = %self.server.at.url, error = %trouble,
                 "the directory server fails and is set aside for a while");
         }
-        trouble
+        missed
     }
 }
 

@@ -114,12 +114,18 @@ impl Connection {
     }
 
     /// A search. Referrals to other servers are passed over and never followed (row L-08).
-    pub(crate) async fn search(&mut self, request: &Search<'_>, until: Instant) -> Result<Found, Trouble> {
-        timeout_at(until, self.run_search(request)).await.map_err(|_| Trouble::Silent)?
+    /// `seconds` is the server's own limit.
+    pub(crate) async fn search(
+        &mut self,
+        request: &Search<'_>,
+        seconds: u32,
+        until: Instant,
+    ) -> Result<Found, Trouble> {
+        timeout_at(until, self.run_search(request, seconds)).await.map_err(|_| Trouble::Silent)?
     }
 
-    async fn run_search(&mut self, request: &Search<'_>) -> Result<Found, Trouble> {
-        let id = self.send(0x63, &message::search(request), None).await?;
+    async fn run_search(&mut self, request: &Search<'_>, seconds: u32) -> Result<Found, Trouble> {
+        let id = self.send(0x63, &message::search(request, seconds), None).await?;
         let (mut found, mut bytes) = (Found::default(), 0);
         loop {
             let (size, reply) = self.receive(id).await?;

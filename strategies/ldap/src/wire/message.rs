@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 /// Result codes that mean something to a login.
 pub(crate) mod code {
     pub(crate) const SUCCESS: u32 = 0;
+    pub(crate) const TIME_LIMIT: u32 = 3;
     pub(crate) const SIZE_LIMIT: u32 = 4;
     pub(crate) const REFERRAL: u32 = 10;
     pub(crate) const CONSTRAINT: u32 = 19;
@@ -72,7 +73,6 @@ pub(crate) struct Search<'a> {
     pub(crate) filter: &'a [u8],
     pub(crate) attributes: &'a [&'a str],
     pub(crate) most: u32,
-    pub(crate) seconds: u32,
 }
 
 /// The body of a simple bind; wiped when it is dropped.
@@ -84,14 +84,15 @@ pub(crate) fn bind(name: &str, password: &str) -> Zeroizing<Vec<u8>> {
     body
 }
 
-pub(crate) fn search(request: &Search<'_>) -> Vec<u8> {
+/// `seconds`: for how long the server may look.
+pub(crate) fn search(request: &Search<'_>, seconds: u32) -> Vec<u8> {
     let mut body = Vec::new();
     ber::put(&mut body, OCTETS, request.base.as_bytes());
     ber::put_number(&mut body, ENUMERATED, request.scope as u32);
     // Aliases are never followed: an alias may lead out of the base.
     ber::put_number(&mut body, ENUMERATED, 0);
     ber::put_number(&mut body, INTEGER, request.most);
-    ber::put_number(&mut body, INTEGER, request.seconds);
+    ber::put_number(&mut body, INTEGER, seconds);
     ber::put(&mut body, BOOLEAN, &[0]);
     body.extend_from_slice(request.filter);
     let mut names = Vec::new();

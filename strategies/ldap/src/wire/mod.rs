@@ -23,6 +23,8 @@ pub(crate) enum Trouble {
     Tls(String),
     /// The server did not answer in time.
     Silent,
+    /// It does not answer anybody.
+    Gone,
     /// It answered what it may not answer.
     Malformed(&'static str),
     /// It refused what it would have to do for any login.
@@ -52,6 +54,7 @@ impl std::fmt::Display for Trouble {
             Self::Connection(why) => f.write_str(why),
             Self::Tls(why) => write!(f, "TLS: {why}"),
             Self::Silent => f.write_str("no answer in time"),
+            Self::Gone => f.write_str("it does not answer, nor a new connection"),
             Self::Malformed(what) => write!(f, "a malformed answer: {what}"),
             Self::Refused { what, code, text } => {
                 write!(f, "the {what} was refused with code {code} ({})", message::meaning(*code))?;

@@ -11,6 +11,7 @@ mod logins;
 mod names;
 mod one_person;
 mod passwords;
+mod patience;
 mod pool;
 mod server;
 mod support;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, atomic::AtomicUsize, atomic::Ordering};
 
 /// An entry with these attributes.
-fn entry(id: u8, dn: &str, attributes: &[(&str, &str)]) -> Vec<u8> {
+pub fn entry(id: u8, dn: &str, attributes: &[(&str, &str)]) -> Vec<u8> {
     let one = |(name, value): &(&str, &str)| {
         let values = element(0x31, &element(4, value.as_bytes()));
         element(0x30, &[element(4, name.as_bytes()), values].concat())
@@ -21,11 +21,11 @@ fn entry(id: u8, dn: &str, attributes: &[(&str, &str)]) -> Vec<u8> {
     message(id, 0x64, &[element(4, dn.as_bytes()), element(0x30, &all)].concat())
 }
 
-fn end(id: u8, code: u8) -> Vec<u8> {
+pub fn end(id: u8, code: u8) -> Vec<u8> {
     message(id, 0x65, &[0x0a, 1, code, 4, 0, 4, 0])
 }
 
-fn holds(heard: &Heard, text: &str) -> bool {
+pub fn holds(heard: &Heard, text: &str) -> bool {
     heard.bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
@@ -107,16 +107,30 @@ async fn a_part_of_somebodys_groups_is_not_taken_for_all_of_them() {
 }
 
 #[tokio::test]
-async fn a_search_that_is_refused_is_the_trouble_of_whoever_it_is_for() {
-    let (port, binds) = directory(|heard, _| match holds(heard, "member") {
+async fn a_search_that_takes_the_server_too_long_may_be_asked_again() {
+    let (port, _) = directory(|heard, _| match holds(heard, "member") {
         false => alice(heard.id),
         // timeLimitExceeded
         true => end(heard.id, 3),
     })
     .await;
     let ldap = ldap(port, json!({"groups": {"filter": BY_GROUP}})).await;
+    let answer = login(&ldap, "alice", "alice-pass").await;
+    assert!(matches!(answer, Err(StrategyError::Busy)), "{answer:?}");
+    assert!(matches!(ldap.health(&call()).await, Ok(Health::Healthy)));
+}
+
+#[tokio::test]
+async fn a_search_that_is_refused_is_the_trouble_of_whoever_it_is_for() {
+    let (port, binds) = directory(|heard, _| match holds(heard, "member") {
+        false => alice(heard.id),
+        // adminLimitExceeded
+        true => end(heard.id, 11),
+    })
+    .await;
+    let ldap = ldap(port, json!({"groups": {"filter": BY_GROUP}})).await;
     for _ in 0..6 {
-        unfit(login(&ldap, "alice", "alice-pass").await, "code 3");
+        unfit(login(&ldap, "alice", "alice-pass").await, "code 11");
     }
     assert!(matches!(ldap.health(&call()).await, Ok(Health::Healthy)), "the server is not set aside");
     // One service bind, and with each login the person's and the service account's again.
