@@ -71,6 +71,38 @@ fn the_client_is_the_right_most_address_that_is_no_trusted_proxy() {
     }
 }
 
+// M-10: proxies append to the bytes of a client, and what they say of it stands whatever
+// those were. A line is not thrown away: then the proxy itself would be the client.
+#[test]
+fn a_client_whose_own_entry_is_no_text_is_not_its_proxy() {
+    let own = "[[routes]]\npath = \"/own/*\"\nupstream = \"api\"\n\
+               policy = { anonymous = true, any = [{ ip = \"127.0.0.1\" }, { ip = \"10.0.0.0/8\" }] }\n";
+    let trusted = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]";
+    let site = Site::before(Upstream::start(), trusted, &format!("{ROUTES}{NEAR}{own}"));
+    let ask = |path: &str, list: &[u8]| {
+        let mut connection = site.gateway.connect();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: ");
+        connection.write(&[head.as_bytes(), list, b"\r\n\r\n"].concat());
+        connection.response().status
+    };
+    for list in [
+        &b"\xff, 198.51.100.7"[..],
+        b"6.6.6.6\xe9, 198.51.100.7, 10.1.2.3",
+        b"\xff\r\nX-Forwarded-For: 198.51.100.7",
+        b"\xc3\r\nX-Forwarded-For: \x80, 198.51.100.7\r\nX-Forwarded-For: 10.1.2.3",
+    ] {
+        let shown = list.escape_ascii();
+        assert_eq!(ask("/near/x", list), 200, "{shown}");
+        assert_eq!(ask("/own/x", list), 403, "{shown}");
+        let seen = site.upstream.last();
+        let sent = seen.headers("x-forwarded-for");
+        assert_eq!(sent.len(), 1, "{seen:?}");
+        assert!(sent[0].contains("198.51.100.7") && sent[0].ends_with(", 127.0.0.1"), "{seen:?}");
+    }
+    assert_eq!(ask("/own/x", b"198.51.100.7, 10.1.2.3\xff"), 200, "what the last proxy itself spoilt");
+    assert_eq!(ask("/near/x", b"198.51.100.7\xff"), 403);
+}
+
 #[test]
 fn a_peer_that_is_no_trusted_proxy_is_the_client_whatever_it_says() {
     for trusted in ["", "\"10.0.0.0/8\""] {

@@ -8,7 +8,8 @@ use crate::{
         return_to,
     },
     proxy::{
-        ambiguity, forwarded,
+        ambiguity,
+        forwarded::{self, Provenance},
         http1::{
             body::{BadChunk, Body, Chunks},
             head::{Framing, Head, Known, Limits, Scanner},
@@ -25,7 +26,7 @@ use crate::{
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use portcullis_config::Endpoints;
 use rustls::pki_types::CertificateDer;
-use std::path::Path;
+use std::{net::IpAddr, path::Path};
 
 /// A parser and what must hold.
 pub(super) struct Target {
@@ -90,7 +91,7 @@ pub(super) const TARGETS: &[Target] = &[
     },
     Target {
         name: "forwarded addresses",
-        corpus: &[b"1.2.3.4, 10.0.0.1", b"[2001:db8::1]:443, ::ffff:10.0.0.1", b"unknown, _x, 1.2.3.4:5", b", ,"],
+        corpus: &[b"1.2.3.4, 10.0.0.1", b"[2001:db8::1]:443, ::ffff:10.0.0.1", b"unknown, _x, 1.2.3.4:5", b", ,", b"\xff, 1.2.3.4"],
         check: addresses,
     },
     Target {
@@ -306,14 +307,25 @@ fn cookies(input: &[u8]) {
 }
 
 fn addresses(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
     let trusted = ["10.0.0.0/8".parse().expect("a network")];
-    let peer = "10.0.0.9".parse().expect("an address");
-    let client = forwarded::client_of(text, peer, &trusted);
+    let peer: IpAddr = "10.0.0.9".parse().expect("an address");
+    let client = forwarded::client_of(input, peer, &trusted);
     assert_eq!(client, client.to_canonical());
-    let last = text.rsplit(',').next().unwrap_or_default();
-    if forwarded::address_of(last.trim()).is_none() {
+    let last = input.rsplit(|byte| *byte == b',').next().unwrap_or_default();
+    if forwarded::address_of(last.trim_ascii()).is_none() {
         assert_eq!(client, peer, "nobody vouches for what stands left of it");
+    }
+    // What a client began the list with changes nothing of what its proxy says of it, in
+    // one line or in two, as far as a head may hold it at all.
+    for between in [&b", "[..], b"\r\nX-Forwarded-For: "] {
+        let line =
+            [b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: ", input, between, b"203.0.113.5\r\n\r\n"];
+        let (bytes, mut head) = (line.concat(), Head::default());
+        let limits = Limits { bytes: usize::MAX, fields: 64, request_line: 64 };
+        if !input.contains(&b'\n') && head.read(&bytes, limits).is_ok() {
+            let origin = Provenance::of(&head, &bytes, (peer, true), &trusted);
+            assert_eq!(origin.client.to_string(), "203.0.113.5");
+        }
     }
 }
 

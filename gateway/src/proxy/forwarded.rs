@@ -2,7 +2,6 @@
 //! this takes part in routing, links or cookies (contract section 4, Client address).
 
 use super::{http1::head::Head, target::Authority};
-use crate::snapshot::Snapshot;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -11,8 +10,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 pub struct Provenance {
     /// The client's address, as far as it can be believed.
     pub client: IpAddr,
-    /// `X-Forwarded-For` as a trusted proxy sent it.
-    pub forwarded_for: Option<String>,
+    /// `X-Forwarded-For` as a trusted proxy sent it: whatever bytes a client began it with.
+    pub forwarded_for: Option<Vec<u8>>,
     /// `http` or `https`
     pub proto: &'static str,
     /// `X-Forwarded-Host` as a trusted proxy sent it.
@@ -23,32 +22,32 @@ pub struct Provenance {
 
 impl Provenance {
     /// What the socket says, and behind a trusted proxy what that says.
-    pub fn of(head: &Head, bytes: &[u8], (peer, https): (IpAddr, bool), snapshot: &Snapshot) -> Self {
+    pub fn of(head: &Head, bytes: &[u8], (peer, https): (IpAddr, bool), trusted: &[IpNet]) -> Self {
         let proto = if https { "https" } else { "http" };
-        if !is_trusted(peer, &snapshot.trusted_proxies) {
+        if !is_trusted(peer, trusted) {
             return Self { client: peer, forwarded_for: None, proto, host: None, request_id: None };
         }
         let forwarded_for = joined(head, bytes, "x-forwarded-for");
-        let client =
-            forwarded_for.as_deref().map_or(peer, |list| client_of(list, peer, &snapshot.trusted_proxies));
+        let client = forwarded_for.as_deref().map_or(peer, |list| client_of(list, peer, trusted));
         let proto = match joined(head, bytes, "x-forwarded-proto").as_deref() {
-            Some("https") => "https",
+            Some(b"https") => "https",
             Some(_) => "http",
             None => proto,
         };
-        let host =
-            joined(head, bytes, "x-forwarded-host").filter(|h| Authority::parse(h.as_bytes()).is_some());
-        let request_id = joined(head, bytes, "x-request-id").filter(|id| is_request_id(id));
+        let text = |name| joined(head, bytes, name).and_then(|value| String::from_utf8(value).ok());
+        let host = text("x-forwarded-host").filter(|h| Authority::parse(h.as_bytes()).is_some());
+        let request_id = text("x-request-id").filter(|id| is_request_id(id));
         Self { client, forwarded_for, proto, host, request_id }
     }
 }
 
 /// The right-most entry that is not a trusted proxy. An entry that is no address ends the
-/// search: what stands left of it nobody vouches for.
-pub(crate) fn client_of(list: &str, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+/// search: what stands left of it nobody vouches for. Proxies append to what a client sent,
+/// which may be any bytes: those spoil their own entry and nothing right of it.
+pub(crate) fn client_of(list: &[u8], peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
     let mut client = peer;
-    for entry in list.rsplit(',') {
-        let Some(address) = address_of(entry.trim()) else { return client };
+    for entry in list.rsplit(|byte| *byte == b',') {
+        let Some(address) = address_of(entry.trim_ascii()) else { return client };
         client = address.to_canonical();
         if !is_trusted(client, trusted) {
             return client;
@@ -58,7 +57,8 @@ pub(crate) fn client_of(list: &str, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
 }
 
 /// Some proxies write the port behind the address, or brackets around it, as RFC 7239 has it.
-pub(crate) fn address_of(entry: &str) -> Option<IpAddr> {
+pub(crate) fn address_of(entry: &[u8]) -> Option<IpAddr> {
+    let entry = std::str::from_utf8(entry).ok()?;
     let inside = || entry.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
     let with_port = || entry.parse::<SocketAddr>().ok();
     entry
@@ -73,11 +73,16 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&address.to_canonical()))
 }
 
-fn joined(head: &Head, bytes: &[u8], name: &str) -> Option<String> {
+/// All values of a field as one list (RFC 9110 §5.2), byte for byte.
+fn joined(head: &Head, bytes: &[u8], name: &str) -> Option<Vec<u8>> {
     let named = head.fields.iter().filter(|f| f.name.of_buffer(bytes).eq_ignore_ascii_case(name.as_bytes()));
-    let values: Vec<&str> =
-        named.filter_map(|f| std::str::from_utf8(f.value.of_buffer(bytes)).ok()).collect();
-    (!values.is_empty()).then(|| values.join(", "))
+    let mut values = named.map(|field| field.value.of_buffer(bytes));
+    let mut list = values.next()?.to_vec();
+    for value in values {
+        list.extend_from_slice(b", ");
+        list.extend_from_slice(value);
+    }
+    Some(list)
 }
 
 /// Short and plain, since it goes into logs and answers.
@@ -89,9 +94,9 @@ fn is_request_id(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn client(list: &str) -> String {
+    fn client(list: impl AsRef<[u8]>) -> String {
         let trusted = ["10.0.0.0/8".parse().expect("a net"), "127.0.0.0/8".parse().expect("a net")];
-        client_of(list, IpAddr::from([127, 0, 0, 1]), &trusted).to_string()
+        client_of(list.as_ref(), IpAddr::from([127, 0, 0, 1]), &trusted).to_string()
     }
 
     // H-12, P-19
@@ -103,6 +108,16 @@ mod tests {
         assert_eq!(client("1.1.1.1, ::ffff:10.0.0.1"), "1.1.1.1");
         assert_eq!(client(""), "127.0.0.1");
         assert_eq!(client("1.1.1.1, , 10.0.0.1"), "10.0.0.1");
+    }
+
+    // M-10: the client's bytes stand first in what its proxy sends
+    #[test]
+    fn bytes_that_are_no_text_spoil_their_own_entry_alone() {
+        for list in [&b"\xff, 2.2.2.2"[..], b"1.1.1.1\xe9, 2.2.2.2, 10.0.0.1", b"\x80,\xc3, 2.2.2.2"] {
+            assert_eq!(client(list), "2.2.2.2", "{}", list.escape_ascii());
+        }
+        assert_eq!(client(b"2.2.2.2, \xff, 10.0.0.1"), "10.0.0.1");
+        assert_eq!(client(b"2.2.2.2\xa0"), "127.0.0.1");
     }
 
     #[test]

@@ -134,7 +134,8 @@ impl<'a> Request<'a> {
         if query.is_some_and(|q| q.contains(&b'#')) {
             return Err(Problem::from(Code::BadPath).detail("the target holds a raw #"));
         }
-        let mut origin = Provenance::of(head, bytes, (peer.address, peer.secured.is_some()), snapshot);
+        let socket = (peer.address, peer.secured.is_some());
+        let mut origin = Provenance::of(head, bytes, socket, &snapshot.trusted_proxies);
         let id = origin.request_id.take().unwrap_or_else(|| worker.next_request_id());
         let now = worker.clock.now();
         let readers = Readers::of(head, bytes, None, snapshot).into();

@@ -143,7 +143,7 @@ fn forwarding(out: &mut Vec<u8>, parts: &Parts<'_>) {
     let request = parts.request;
     out.extend_from_slice(b"X-Forwarded-For: ");
     if let Some(before) = request.origin.forwarded_for.as_deref() {
-        out.extend_from_slice(before.as_bytes());
+        out.extend_from_slice(before);
         out.extend_from_slice(b", ");
     }
     out.extend_from_slice(request.peer_text.as_bytes());
