@@ -1,8 +1,10 @@
 //! Bodies on their way: large, slow, broken off, answered early (contract section 7;
 //! of the attack catalogue).
 
+use crate::tls::Secured;
 use portcullis_tests::{
     Gateway, Request, Site, Upstream,
+    services::service,
     site::ROUTES,
     until,
     upstream::{answer, read_head},
@@ -166,21 +168,46 @@ fn trailers_of_an_answer_are_dropped() {
     assert_eq!(site.upstream.connections(), 1, "and both connections are kept");
 }
 
-//
+/// An upstream that dies within its answer, whose status is the path's last segment.
+fn dying() -> Upstream {
+    Upstream::scripted(|stream, _| {
+        let Some(head) = read_head(stream) else { return };
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let path = head.split(' ').nth(1).unwrap_or_default();
+        let status = path.rsplit('/').next().unwrap_or_default();
+        let begun = format!("HTTP/1.1 {status} X\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+        let _ = stream.write_all(begun.as_bytes());
+    })
+}
+
+// R-17, N-15, S-14
 #[test]
 fn an_answer_that_breaks_off_where_closing_is_the_end_ends_in_an_error() {
-    let upstream = Upstream::scripted(|stream, _| {
-        if read_head(stream).is_some() {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    let site = Site::before(dying(), "", ROUTES);
+    for (n, status) in ["200", "404", "500"].into_iter().enumerate() {
+        // HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
+        let mut stream = TcpStream::connect(site.gateway.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let request = format!("GET /public/{status} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut all = Vec::new();
+        let ended = stream.read_to_end(&mut all).map_err(|e| e.kind());
+        assert_eq!(ended, Err(ErrorKind::ConnectionReset), "{:?}", String::from_utf8_lossy(&all));
+        until("the upstream's end", || (site.upstream.ended() == n + 1).then_some(()));
+    }
+}
+
+// R-17, N-15: TLS has an end of its own, which says that nothing was cut off.
+#[test]
+fn nor_does_it_end_well_over_tls() {
+    let Some(_) = service("openssl") else { return };
+    let site = Secured::before(dying());
+    for status in ["200", "404", "500"] {
+        for version in ["-tls1_2", "-tls1_3"] {
+            let request = format!("GET /public/{status} HTTP/1.0\r\nHost: gw.test\r\n\r\n");
+            let said = site.openssl(&[version, "-servername", "gw.test", "-ign_eof"], &request);
+            assert!(!said.lines().any(|line| line.ends_with("closed")), "it ended well: {said}");
+            assert!(said.contains("errno=104") || said.contains("unexpected eof"), "{said}");
         }
-    });
-    let site = Site::before(upstream, "", ROUTES);
-    // HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
-    let mut stream = TcpStream::connect(site.gateway.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream.write_all(b"GET /public HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
-    let mut all = Vec::new();
-    let ended = stream.read_to_end(&mut all).map_err(|e| e.kind());
-    assert_eq!(ended, Err(ErrorKind::ConnectionReset), "{:?}", String::from_utf8_lossy(&all));
-    until("the upstream's end", || (site.upstream.ended() == 1).then_some(()));
+    }
 }

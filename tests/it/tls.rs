@@ -144,7 +144,7 @@ impl Secured {
     }
 
     /// What `openssl s_client` says.
-    fn openssl(&self, arguments: &[&str], input: &str) -> String {
+    pub fn openssl(&self, arguments: &[&str], input: &str) -> String {
         let mut child = Command::new("openssl")
             .args(["s_client", "-connect", &self.gateway.address.to_string(), "-CAfile", &self.ca])
             .args(arguments)

@@ -69,7 +69,7 @@ pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: IpAddr, secured
         }
     }
     worker.buffers.give(std::mem::take(&mut client.input));
-    if client.writer.is_buffered() {
+    if client.writer.is_buffered() && !client.writer.is_broken_off() {
         // TLS says that this is the end, and that nothing was cut off.
         let _ = client.watch.within(LINGER.0, client.writer.shutdown()).await;
     }
@@ -102,7 +102,7 @@ async fn one_request(client: &mut Client<'_>, peer: Peer<'_>, worker: &Rc<Worker
     worker.meter.request(entry.meter.as_deref(), done.status, took);
     worker.log.request(&entry, &done, took, worker);
     // 499 is nobody's answer: there is nothing to wait for.
-    let lingers = done.status >= 400 && done.status != 499 && !done.keep;
+    let lingers = done.status >= 400 && done.status != 499 && !done.keep && !client.writer.is_broken_off();
     // Also in a drain: an answer that did not say `close` may have its next request.
     let keep = done.keep;
     if keep {

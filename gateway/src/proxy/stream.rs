@@ -40,6 +40,7 @@ pub enum ReadHalf<'s> {
 pub struct WriteHalf<'s> {
     to: Outgoing<'s>,
     begun: bool,
+    broken: bool,
 }
 
 /// What carries it.
@@ -69,7 +70,7 @@ impl Stream {
             Self::Tls(stream) => (ReadHalf::Tls(stream), Outgoing::Tls(stream)),
             Self::Pipe(end) => (ReadHalf::Pipe(&end.incoming), Outgoing::Pipe(&end.outgoing)),
         };
-        (from, WriteHalf { to, begun: false })
+        (from, WriteHalf { to, begun: false, broken: false })
     }
 
     /// Whether it is open and has nothing to read: between two requests neither bytes nor
@@ -125,11 +126,21 @@ impl WriteHalf<'_> {
     }
 
     /// What was written last is not the end of it, though the connection ends: the peer is
-    /// to see an error. TLS shows it by itself: its own end is missing.
-    pub fn break_off(&self) {
-        if let Outgoing::Plain(writer) = &self.to {
-            let _ = socket2::SockRef::from(writer.as_ref()).set_linger(Some(Duration::ZERO));
+    /// to see an error. Over TLS its own end is missing too, which nobody may write
+    /// from now on.
+    pub fn break_off(&mut self) {
+        self.broken = true;
+        let reset = |socket: socket2::SockRef<'_>| drop(socket.set_linger(Some(Duration::ZERO)));
+        match &self.to {
+            Outgoing::Plain(writer) => reset(writer.as_ref().into()),
+            Outgoing::Tls(stream) => reset(stream.borrow().get_ref().0.into()),
+            Outgoing::Pipe(_) => {}
         }
+    }
+
+    /// Whether the end of the connection is not to look like one.
+    pub fn is_broken_off(&self) -> bool {
+        self.broken
     }
 
     /// Whether what was written may wait in a buffer until it is flushed.
