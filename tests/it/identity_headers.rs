@@ -183,6 +183,33 @@ fn a_name_of_one_route_or_of_strip_is_removed_on_all() {
     all_see(&site.upstream.last(), "X-Portcullis-Assertion", None);
 }
 
+// H-01: fields that the gateway itself reads are named like any other
+#[test]
+fn a_field_that_the_gateway_reads_itself_is_removed_where_it_is_named() {
+    let read = ["User-Agent", "Accept", "Sec-Fetch-Site", "Sec-Fetch-Mode"];
+    let names = read.map(|name| format!("\"{name}\"")).join(", ");
+    let table = format!("[identity_headers]\nOrigin = \"name\"\nstrip = [{names}]\n");
+    let site = Site::before(Upstream::start(), "", &format!("{table}{ROUTES}"));
+    let all = || {
+        read.iter().map(|name| (name.to_string(), "cors")).chain([("ORIGIN".into(), "http://forged.test")])
+    };
+    for target in ["/app", "/public"] {
+        let request = all().fold(site.as_alice(target), |request, (name, value)| request.with(&name, value));
+        site.send(&request).expect(200, "");
+        let seen = site.upstream.last();
+        for name in read {
+            assert!(seen.headers(name).is_empty(), "{name}: {}", seen.text());
+        }
+        assert_eq!(seen.headers("origin"), ["alice"], "{}", seen.text());
+    }
+    // Elsewhere they arrive as sent.
+    let plain = Site::before(Upstream::start(), "", ROUTES);
+    plain.send(&all().fold(Request::get("/public"), |r, (name, value)| r.with(&name, value))).expect(200, "");
+    for (name, value) in all() {
+        assert_eq!(plain.upstream.last().headers(&name), [value], "{name}");
+    }
+}
+
 // H-05, M-09
 #[test]
 fn a_connection_header_cannot_take_identity_away() {

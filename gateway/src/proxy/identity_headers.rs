@@ -4,7 +4,7 @@
 //!
 //! Names are compared folded: applications turn `-`, `_`, `.` and other symbols into one.
 
-use super::authenticate::Identity;
+use super::{authenticate::Identity, http1::head::Known};
 use portcullis_config::HeaderTable;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -62,7 +62,19 @@ pub struct Protected {
     names: HashSet<Vec<u8>>,
     /// First bytes, folded, of everything that is covered: most names need no second look.
     begins: [bool; 256],
+    /// Of the fields that the gateway reads itself, those that are covered: looked up by
+    /// what the head's reader made of the name.
+    known: [bool; READ.len()],
 }
+
+/// Fields that the gateway reads and that go on all the same. A table may name them.
+const READ: [(Known, &[u8]); 5] = [
+    (Known::Accept, b"accept"),
+    (Known::Origin, b"origin"),
+    (Known::SecFetchMode, b"sec-fetch-mode"),
+    (Known::SecFetchSite, b"sec-fetch-site"),
+    (Known::UserAgent, b"user-agent"),
+];
 
 impl Protected {
     /// From all header sets, what else is to be stripped, and the assertion's header.
@@ -77,7 +89,14 @@ impl Protected {
                 begins[usize::from(*first)] = true;
             }
         }
-        Self { names, begins }
+        let mut protected = Self { names, begins, known: [false; READ.len()] };
+        protected.known = READ.map(|(_, name)| protected.covers(name));
+        protected
+    }
+
+    /// Whether a client's field is removed that the gateway reads itself.
+    pub fn covers_known(&self, known: Known) -> bool {
+        READ.iter().zip(self.known).any(|((read, _), covered)| covered && *read == known)
     }
 
     /// Whether a client's field of this name is removed.
@@ -280,6 +299,15 @@ mod tests {
         {
             assert!(!protected().covers(name.as_bytes()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_field_that_is_read_is_covered_like_any_other() {
+        let table = HeaderTable::from([("Origin".into(), "name".into())]);
+        let protected = Protected::new([HeaderSet::new(&table)].iter(), &["user_agent".into()], "X-A");
+        let covered = READ.map(|(known, _)| known).into_iter().filter(|known| protected.covers_known(*known));
+        assert_eq!(covered.collect::<Vec<_>>(), [Known::Origin, Known::UserAgent]);
+        assert!(!protected.covers_known(Known::Cookie));
     }
 
     // H-15, H-16

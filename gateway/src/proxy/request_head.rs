@@ -104,20 +104,26 @@ fn passes(field: &Field, parts: &Parts<'_>, worker: &Worker) -> bool {
                 && !name.eq_ignore_ascii_case(b"http2-settings")
                 && !is_named_by_connection(name, parts)
         }
-        _ => !is_named_by_connection(field.name.of_buffer(bytes), parts),
+        known => {
+            !parts.snapshot.protected.covers_known(known)
+                && !is_named_by_connection(field.name.of_buffer(bytes), parts)
+        }
     }
+}
+
+/// Whether a client's `Authorization` may be the upstream's on this route at all.
+pub fn forwards_authorization(route: &Route) -> bool {
+    route.assertion != AssertionMode::Authorization
+        && (route.forward_authorization || route.policy.is_public())
 }
 
 /// A value for the upstream itself: on a public route, or where the route says so, and
 /// never a token of ours.
 fn authorization_passes(field: &Field, parts: &Parts<'_>, worker: &Worker) -> bool {
-    if parts.route.assertion == AssertionMode::Authorization {
-        return false;
-    }
-    let wanted = parts.route.forward_authorization || parts.route.policy.is_public();
     let value = field.value.of_buffer(parts.request.bytes);
     // What cannot be read cannot be told from ours.
-    wanted && std::str::from_utf8(value).is_ok_and(|text| !worker.tokens.holds_ours(text))
+    forwards_authorization(parts.route)
+        && std::str::from_utf8(value).is_ok_and(|text| !worker.tokens.holds_ours(text))
 }
 
 fn is_named_by_connection(name: &[u8], parts: &Parts<'_>) -> bool {
