@@ -6,10 +6,10 @@ use super::{
     exchange::{Failure, Job, push_chunk},
     http1::{
         body::{BadChunk, Body},
-        head::{MAX_FIELDS, Scanner},
+        head::{Known, MAX_FIELDS, Scanner},
         response::{self, ResponseHead},
     },
-    response_head,
+    request_head, response_head,
     stream::{ReadHalf, WriteHalf},
     timers::{Elapsed, Watch},
     worker::Worker,
@@ -62,6 +62,8 @@ pub async fn relay(
 ) -> Result<Relay, Failure> {
     let mut input = worker.buffers.take();
     let head = read_head(upstream, watch, job, &mut input).await?;
+    // Now: what comes of the body takes the place of the head.
+    let tied = ties_person_to_connection(&head, &input, job);
     let mut stream = Passage {
         out: worker.buffers.take(),
         to_client: response_head::to_client(&head, job.request.head.http10),
@@ -89,10 +91,7 @@ pub async fn relay(
         status: head.status,
         sent: stream.sent,
         client_rests: ended && !close,
-        upstream_rests: ended
-            && head.keep_alive
-            && !excess
-            && !ties_person_to_connection(&head, &stream.input),
+        upstream_rests: ended && head.keep_alive && !excess && !tied,
         upgraded: None,
     };
     worker.buffers.give(stream.out);
@@ -238,10 +237,21 @@ impl Passage {
 }
 
 /// NTLM and its kin sign in a connection, not a request: what comes next on it would be
-/// answered as the person who signed in.
-fn ties_person_to_connection(head: &ResponseHead, input: &[u8]) -> bool {
-    head.values(input, "www-authenticate").any(|value| {
-        let scheme = value.split(|b| *b == b' ').next().unwrap_or_default();
-        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
-    })
+/// answered as the person who signed in. The answer asks for such a sign-in or says that
+/// it stands, or the request brought one.
+fn ties_person_to_connection(head: &ResponseHead, input: &[u8], job: &Job<'_>) -> bool {
+    let told = head.fields.iter().any(|(name, value)| match &input[name.clone()] {
+        name if name.eq_ignore_ascii_case(b"www-authenticate") => signs_in_connections(&input[value.clone()]),
+        name => name.eq_ignore_ascii_case(b"persistent-auth") || name.eq_ignore_ascii_case(b"proxy-support"),
+    });
+    let mut brought = job.request.head.values(Known::Authorization, job.request.bytes);
+    told || brought.any(signs_in_connections) && request_head::forwards_authorization(job.route)
+}
+
+/// Whether one of these schemes is named, wherever it stands: one line may hold a list of
+/// challenges, each with parameters (RFC 9110 §11.6.1).
+fn signs_in_connections(value: &[u8]) -> bool {
+    let is_of_a_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let mut words = value.split(|byte| !is_of_a_token(byte));
+    words.any(|word| word.eq_ignore_ascii_case(b"ntlm") || word.eq_ignore_ascii_case(b"negotiate"))
 }
