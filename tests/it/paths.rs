@@ -170,8 +170,27 @@ fn a_path_that_another_reader_could_take_elsewhere_is_ambiguous() {
         "/%2561dmin",
         "/admin%253Fx",
         "/public;x",
+        "/public%255cx",
     ] {
         refused(target);
+    }
+}
+
+// P-03, P-16: what is refused as it is, is refused behind another escape
+#[test]
+fn what_no_path_may_hold_is_refused_behind_any_number_of_escapes() {
+    for target in [
+        "/public/x%2500",
+        "/public/..%2500",
+        "/public/%252500/x",
+        "/public/a;b%2500",
+        "/public/..%252fpublic%255cx",
+        "/public/..%252Fpublic%25255Cx",
+    ] {
+        refused_as(target, "ambiguous_path");
+    }
+    for target in ["/public/%2501", "/public/x%252fy", "/public/a%255cb"] {
+        arrives(target, target);
     }
 }
 
@@ -211,6 +230,21 @@ fn letters_of_other_alphabets_neither_crash_nor_open_a_door() {
         assert!(matches!(status, 400 | 401), "{target}: {status}");
         sent.unheard();
     }
+    // A person whom the route around lets in is not let in where a reader without case
+    // takes the path for a guarded one.
+    let site = Site::shared();
+    for target in [
+        "/adm%C4%B1n/x",
+        "/ADM%C4%B0N/x",
+        "/adm%C4%B0n",
+        "/%C5%BFtaff/x",
+        "/%C5%BFTAFF",
+        "/%25C5%25BFtaff/x",
+        "/x/..%252f%C5%BFtaff;x",
+    ] {
+        site.send(&site.as_alice(target)).expect(400, "");
+    }
+    site.send(&site.as_alice("/%C3%A9t%C3%A9/%E2%84%AA/%C4%B1")).expect(200, "");
     // Still there.
     get("/public/x").forwarded();
 }

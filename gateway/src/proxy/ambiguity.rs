@@ -12,13 +12,20 @@ enum Step {
     CutParameters,
     /// `%23` and `%3F` end the path.
     EndAtMarks,
+    /// `%2F` separates segments, `%5C` does not.
+    SeparateSlashes,
     /// `%2F` and `%5C` separate segments.
     Separate,
     /// Decoded until nothing changes.
     Decode,
 }
 
-const STEPS: [Step; 4] = [Step::Decode, Step::Separate, Step::EndAtMarks, Step::CutParameters];
+const STEPS: [Step; 5] =
+    [Step::Decode, Step::SeparateSlashes, Step::Separate, Step::EndAtMarks, Step::CutParameters];
+
+/// Left escaped by every step. A request's own `%00` is `bad_path`; one that comes out of an
+/// escape is nothing better, and ends the path for whoever hands it to a system call.
+const NUL: &[u8] = b"%00";
 
 /// Stand-ins for `/` and `\` that came out of an escape. No path holds control
 /// characters, and those that an escape hides are left escaped.
@@ -31,7 +38,7 @@ pub fn has_other_readings(path: &str) -> bool {
 }
 
 /// Calls `judge` with each other reading in normal form, `None` for one that leaves the
-/// root. Stops at the first that `judge` objects to, and says whether there was one.
+/// root or holds a NUL. Stops at the first that `judge` objects to, and says whether there was one.
 pub fn any_reading(path: &str, mut judge: impl FnMut(Option<&str>) -> bool) -> bool {
     let mut seen = Vec::new();
     walk(path.as_bytes(), &mut [false; STEPS.len()], &mut seen, &mut judge)
@@ -68,6 +75,9 @@ fn walk(
 }
 
 fn objects(text: &[u8], judge: &mut impl FnMut(Option<&str>) -> bool) -> bool {
+    if memchr::memmem::find(text, NUL).is_some() {
+        return judge(None);
+    }
     match resolve(text).ok().as_deref().map(String::from_utf8_lossy) {
         Some(text) => judge(Some(&text)),
         None => judge(None),
@@ -79,7 +89,9 @@ impl Step {
         match self {
             Self::CutParameters => cut_parameters(text),
             Self::EndAtMarks => end_at_marks(text),
-            Self::Separate => separate(text),
+            Self::SeparateSlashes if !has_backslash(text) => text.to_vec(),
+            Self::SeparateSlashes => separate(text, false),
+            Self::Separate => separate(text, true),
             Self::Decode => decode(text),
         }
     }
@@ -109,12 +121,19 @@ fn escape_at_end(text: &[u8]) -> Option<u8> {
     }
 }
 
+/// Whether both ways to separate differ at all.
+fn has_backslash(text: &[u8]) -> bool {
+    text.contains(&HIDDEN_BACKSLASH) || text.windows(3).any(|escape| escape_at_end(escape) == Some(b'\\'))
+}
+
 /// Separators that are escaped, or came out of an escape, become separators.
-fn separate(text: &[u8]) -> Vec<u8> {
+fn separate(text: &[u8], backslashes: bool) -> Vec<u8> {
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
     for &byte in text {
-        out.push(if matches!(byte, HIDDEN_SLASH | HIDDEN_BACKSLASH) { b'/' } else { byte });
-        if let Some(b'/' | b'\\') = escape_at_end(&out) {
+        let separates = byte == HIDDEN_SLASH || (backslashes && byte == HIDDEN_BACKSLASH);
+        out.push(if separates { b'/' } else { byte });
+        let escaped = escape_at_end(&out);
+        if escaped == Some(b'/') || (backslashes && escaped == Some(b'\\')) {
             out.truncate(out.len() - 3);
             out.push(b'/');
         }
@@ -182,6 +201,22 @@ mod tests {
             let left = all.iter().any(Option::is_none);
             assert!(found || left, "{path}: {all:?}");
         }
+    }
+
+    // A backslash is a separator to one reader, and a letter like any other to the next.
+    #[test]
+    fn a_backslash_separates_or_does_not() {
+        let all = readings("/pub/..%252fpub%255cx");
+        assert!(all.contains(&Some("/pub/x".into())), "{all:?}");
+        assert!(all.contains(&Some("/pub\u{2}x".into())), "{all:?}");
+    }
+
+    #[test]
+    fn an_end_that_comes_out_of_an_escape_is_no_reading() {
+        for path in ["/a%2500", "/a/..%2500", "/a%252500b", "/%61%25%30%30"] {
+            assert!(readings(path).contains(&None), "{path}: {:?}", readings(path));
+        }
+        assert!(!readings("/a%25%3030").contains(&None) && !readings("/a%2501").contains(&None));
     }
 
     #[test]

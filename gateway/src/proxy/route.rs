@@ -169,7 +169,7 @@ impl HostTable {
     }
 
     fn differs_folded(&self, path: &str, chosen: &[Arc<Route>], method: &str) -> bool {
-        let routes = self.folded.find(&path.to_lowercase());
+        let routes = self.folded.find(&without_case(path));
         routes.is_none_or(|routes| !same_policies(routes, chosen, method))
     }
 }
@@ -206,9 +206,19 @@ impl Paths {
 
 fn fold(path: &RoutePath) -> RoutePath {
     match path {
-        RoutePath::Exact(text) => RoutePath::Exact(text.to_lowercase()),
-        RoutePath::Prefix(text) => RoutePath::Prefix(text.to_lowercase()),
+        RoutePath::Exact(text) => RoutePath::Exact(without_case(text)),
+        RoutePath::Prefix(text) => RoutePath::Prefix(without_case(text)),
     }
+}
+
+/// As those read it who compare without case: some turn letters to capitals first, some to
+/// small ones, and `ſ`, `ı`, `İ` and the Kelvin sign become letters of ASCII on the way.
+fn without_case(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    // The small letter of `İ` has a second dot, but Java's and C#'s has not.
+    text.to_uppercase().replace('İ', "i").to_lowercase()
 }
 
 fn takes(route: &Route, method: &str) -> bool {
