@@ -176,6 +176,46 @@ fn the_admin_listener_only_reads_and_says_nothing_else() {
     assert!(long.starts_with("HTTP/1.1 200 "), "{long}");
 }
 
+// G-01
+#[test]
+fn a_page_of_somebody_elses_reads_nothing_of_it_and_probes_by_any_name_do() {
+    let site = Site::before(Upstream::start(), "hosts = [\"ops.test\"]", &format!("{ROUTES}{ADMIN}"));
+    let at = admin(&site.gateway);
+    let own = format!("http://{at}");
+    let ask = |host: &str, lines: &str| {
+        let answers = ["/livez", "/readyz", "/metrics"]
+            .map(|path| raw(at, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n")));
+        let statuses = answers.map(|answer| answer.split(' ').nth(1).unwrap().to_owned());
+        assert!(statuses.iter().all(|status| *status == statuses[0]), "{host} {lines:?}: {statuses:?}");
+        statuses[0].clone()
+    };
+    let names = ["localhost", "127.0.0.1:9091", "[::1]:9091", "10.1.2.3", "ops.test", "OPS.test.:9091"];
+    let browser = "User-Agent: Mozilla/5.0\r\nAccept-Language: en\r\n";
+    for host in names {
+        for lines in ["", browser, "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n"] {
+            assert_eq!(ask(host, lines), "200", "{host} {lines:?}");
+        }
+        for lines in [
+            "Origin: http://evil.test\r\n",
+            "Origin: null\r\n",
+            "Origin: https://ops.test\r\n",
+            "Sec-Fetch-Site: cross-site\r\n",
+            "Sec-Fetch-Site: same-site\r\n",
+        ] {
+            assert_eq!(ask(host, lines), "403", "{host} {lines:?}");
+        }
+    }
+    assert_eq!(ask(&at.to_string(), &format!("Origin: {own}\r\nSec-Fetch-Site: same-origin\r\n")), "200");
+    // A service's name in a cluster; and a page that gave its own name this address.
+    for host in ["gateway.monitoring.svc.cluster.local:9091", "gateway", "evil.test"] {
+        assert_eq!(ask(host, "User-Agent: Prometheus/3.0\r\nAccept: text/plain\r\n"), "200", "{host}");
+        assert_eq!(ask(host, "User-Agent: kube-probe/1.29\r\n"), "200", "{host}");
+        for lines in [browser, "accept-language:\r\n", "Referer: http://x/\r\n", "Cookie: a=b\r\n"] {
+            assert_eq!(ask(host, lines), "421", "{host} {lines:?}");
+        }
+    }
+}
+
 #[test]
 fn nothing_of_it_is_on_the_public_listener() {
     let upstream = Upstream::start();

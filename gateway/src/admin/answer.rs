@@ -1,6 +1,9 @@
 //! What the admin listener says, as bytes.
 
-use super::standing::{Readiness, Standing};
+use super::{
+    standing::{Readiness, Standing},
+    visitor::Refused,
+};
 use crate::metrics::MEDIA_TYPE;
 use serde_json::json;
 
@@ -28,6 +31,17 @@ pub(super) async fn to(method: &str, target: &str, standing: &Standing) -> Strin
 /// Something came that is no request.
 pub(super) fn bad_request() -> String {
     whole("400 Bad Request", "", TEXT, "this is no request\n")
+}
+
+/// Somebody else's page asks, or may.
+pub(super) fn refusal(refused: Refused) -> String {
+    match refused {
+        Refused::Foreign => whole("403 Forbidden", "", TEXT, "this is for no page of another origin\n"),
+        Refused::Misdirected => {
+            let why = "a browser is answered by the address, by localhost, or by a name in [server] hosts\n";
+            whole("421 Misdirected Request", "", TEXT, why)
+        }
+    }
 }
 
 fn ready(readiness: &Readiness) -> String {

@@ -5,13 +5,14 @@
 //! which asks for itself.
 //!
 //! `standing.rs` what the gateway can do now · `answer.rs` what is said about it · `api.rs` the
-//! way to the admin API.
+//! way to the admin API · `visitor.rs` whether somebody else's page asks.
 //!
 //! What may not come in: anything that changes something.
 
 mod answer;
 mod api;
 mod standing;
+mod visitor;
 
 pub use standing::Standing;
 
@@ -108,6 +109,9 @@ async fn answered(stream: &mut TcpStream, standing: &Standing) -> io::Result<Vec
         let client = stream.peer_addr()?.ip();
         let begun = api::Begun { head: &head, buffer: &buffer, client };
         return api::answer(stream, begun, control).await;
+    }
+    if let Some(refused) = visitor::refused(&head, &buffer, &control.config) {
+        return Ok(answer::refusal(refused).into_bytes());
     }
     Ok(answer::to(&method, &target, standing).await.into_bytes())
 }
