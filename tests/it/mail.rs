@@ -19,7 +19,7 @@ use std::{
 };
 
 /// The server, which ends with this process.
-struct Server {
+pub(crate) struct Server {
     folder: tempfile::TempDir,
     /// Where STARTTLS is asked for, and where TLS comes first.
     ports: [u16; 2],
@@ -28,7 +28,7 @@ struct Server {
 }
 
 impl Server {
-    fn shared() -> Option<&'static Self> {
+    pub(crate) fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
         SHARED.get_or_init(Self::start).as_ref()
     }
@@ -64,12 +64,12 @@ impl Server {
         Some(Self { folder, ports, _input: child.stdin.take().unwrap(), _child: child })
     }
 
-    fn ca(&self) -> String {
+    pub(crate) fn ca(&self) -> String {
         self.folder.path().join("ca.pem").display().to_string()
     }
 
     /// `[mail]` for this server, by STARTTLS.
-    fn table(&self, login: &str, ca: &str) -> String {
+    pub(crate) fn table(&self, login: &str, ca: &str) -> String {
         self.at(&format!("smtp://{login}127.0.0.1:{}", self.ports[0]), ca)
     }
 
@@ -80,6 +80,16 @@ impl Server {
     /// The mail to this address, once it is there.
     fn mail_to(&self, address: &str) -> String {
         until(&format!("a mail to {address}"), || self.look(address))
+    }
+
+    /// The one-time value of the link in the first mail to this address that has one.
+    pub(crate) fn link_to(&self, address: &str) -> String {
+        until(&format!("a link to {address}"), || {
+            let to = format!("X-Envelope: {address}\r\n");
+            let found =
+                |mail: &String| mail.starts_with(&to) && mail.replace("=\r\n", "").contains("?token=3D");
+            mails(&self.folder.path().join("mail")).iter().find(|mail| found(mail)).map(|mail| token(mail))
+        })
     }
 
     fn look(&self, address: &str) -> Option<String> {
@@ -105,7 +115,7 @@ fn token(mail: &str) -> String {
     rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect()
 }
 
-const GOOD: &str = "gateway:p%40ss%2Fword@";
+pub(crate) const GOOD: &str = "gateway:p%40ss%2Fword@";
 
 fn gateway(mail: &str, email: &str) -> Gateway {
     let open = "[accounts]\nregistration = \"open\"\n";

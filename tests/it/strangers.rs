@@ -9,15 +9,15 @@ use portcullis_tests::{
     services::service,
     site::{PASSWORD, ROUTES},
 };
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 // C-04, C-15
 #[test]
 fn a_crafted_cookie_line_is_nobody_and_takes_no_time() {
-    let site = Site::shared();
+    const TIMES: u32 = 20;
+    // Alone, for what is measured is the work of its process: another clock would measure
+    // what else the machine does.
+    let site = Site::own();
     let far_away = r#"{"sub":"admin","exp":2208988800,"roles":["admin"]}"#;
     for line in [
         "portcullis=".to_owned(),
@@ -37,10 +37,13 @@ fn a_crafted_cookie_line_is_nobody_and_takes_no_time() {
         "x".repeat(64 * 1024),
         format!("a=\"{}", "\\\"".repeat(10_000)),
     ] {
-        let start = Instant::now();
-        let answer = site.send(&Request::get("/private").cookie(&line));
-        assert!(matches!(answer.status, 400 | 401 | 431), "{:.60}: {answer:?}", line);
-        assert!(start.elapsed() < Duration::from_secs(1), "{:.60}: {:?}", line, start.elapsed());
+        let before = site.gateway.worked();
+        for _ in 0..TIMES {
+            let answer = site.send(&Request::get("/private").cookie(&line));
+            assert!(matches!(answer.status, 400 | 401 | 431), "{:.60}: {answer:?}", line);
+        }
+        let each = (site.gateway.worked() - before) / TIMES;
+        assert!(each < Duration::from_millis(50), "{:.60}: {each:?}", line);
     }
 }
 
@@ -165,11 +168,7 @@ fn what_looks_like_a_variable_is_text() {
 #[test]
 fn asking_for_the_login_a_thousand_times_keeps_nothing() {
     let site = Site::own();
-    let size = || {
-        let status = fs::read_to_string(format!("/proc/{}/status", site.gateway.pid())).unwrap();
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
-    };
+    let size = || site.gateway.memory();
     let stored = || fs::metadata(site.gateway.file("portcullis.db-wal")).map_or(0, |m| m.len());
     let mut connection = site.gateway.connect();
     let mut ask = |count: usize| {

@@ -5,6 +5,9 @@ const actions = {
   // How often a path was asked, or a grant was given (`refresh_token CLIENT`).
   asked: ({ asked }, query) => asked.get(query.get('what')) ?? 0,
 
+  // Every code and token that a client was given: what nobody else is to see.
+  issued: ({ issued }, query) => issued.get(query.get('client')) ?? [],
+
   rotate: ({ rotate }, query) => rotate(query.get('kid')),
 
   // Somebody's groups are others from now on; or they are no account there any more.

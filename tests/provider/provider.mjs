@@ -82,11 +82,16 @@ const settings = () => ({
 const server = https.createServer({ key: fs.readFileSync(`${folder}/op.key`), cert: fs.readFileSync(`${folder}/op.pem`) });
 server.listen(0, '127.0.0.1', () => {
   const issuer = `https://127.0.0.1:${server.address().port}`;
-  const world = { users, asked: new Map() };
+  const world = { users, asked: new Map(), issued: new Map() };
   const count = (what) => world.asked.set(what, (world.asked.get(what) ?? 0) + 1);
   const start = () => {
     world.provider = new Provider(issuer, settings());
-    world.provider.on('grant.success', (ctx) => count(`${ctx.oidc.params.grant_type} ${ctx.oidc.client.clientId}`));
+    world.provider.on('grant.success', (ctx) => {
+      const { oidc: { params, client: { clientId } }, body } = ctx;
+      count(`${params.grant_type} ${clientId}`);
+      const all = [params.code, params.code_verifier, body.access_token, body.id_token, body.refresh_token];
+      world.issued.set(clientId, [...(world.issued.get(clientId) ?? []), ...all.filter(Boolean)]);
+    });
     world.callback = world.provider.callback();
   };
   // A new key for each algorithm signs at once; the old ones verify on.

@@ -16,7 +16,7 @@ use std::{
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -78,7 +78,7 @@ impl Gateway {
             let ended = child.try_wait().expect("it can be asked");
             assert!(ended.is_none(), "the gateway ended ({ended:?}):\n{}", text(&output));
             assert!(start.elapsed() < PATIENCE, "the gateway does not listen:\n{said}");
-            thread::sleep(std::time::Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         };
         Self { address, folder, child, guard, output }
     }
@@ -96,6 +96,25 @@ impl Gateway {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its resident memory in kB.
+    #[track_caller]
+    pub fn memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// How long it has kept processors busy so far.
+    #[track_caller]
+    pub fn worked(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("it runs");
+        // Behind the name, which may have spaces: the state is the first field, the times of
+        // user and system the 12th and 13th, in hundredths of a second.
+        let (_, rest) = stat.rsplit_once(')').expect("a name");
+        let ticks = rest.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().expect("a number"));
+        Duration::from_millis(10 * ticks.sum::<u64>())
     }
 
     /// Its origin.

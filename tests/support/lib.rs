@@ -5,7 +5,7 @@
 //! with an upstream and alice · `request.rs` `connection.rs` `response.rs` the client ·
 //! `raw.rs` bytes against the shared site · `upstream.rs` `recorded.rs` what an upstream saw · `readers.rs` how applications read
 //! it · `websocket.rs` `frames.rs` frames by hand · `login.rs` signing in · `load.rs` many requests at a
-//! steady rate · `wait.rs` conditions instead of sleeps · `rng.rs` repeatable variants ·
+//! steady rate · `numbers.rs` what is counted · `wait.rs` conditions instead of sleeps · `rng.rs` repeatable variants ·
 //! `libraries.rs` strategy libraries · `services.rs` programs that may be missing · `certificates.rs` a private authority ·
 //! `directory.rs` an OpenLDAP server · `corp.rs` a gateway before it · `swallow.rs` a way to it that loses what it carries.
 //!
@@ -20,6 +20,7 @@ pub mod gateway;
 pub mod libraries;
 pub mod load;
 pub mod login;
+pub mod numbers;
 pub mod program;
 pub mod provider;
 pub mod raw;
@@ -39,6 +40,7 @@ pub use connection::{Broken, Connection};
 pub use corp::Corp;
 pub use gateway::Gateway;
 pub use login::Login;
+pub use numbers::Numbers;
 pub use recorded::Recorded;
 pub use request::Request;
 pub use response::Response;

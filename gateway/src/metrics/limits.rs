@@ -26,6 +26,7 @@ macro_rules! limits {
 
 limits! {
     BodyStall "body_stall" "Nothing came of a body for too long.",
+    BodyText "body_text" "A text of more than 16 KiB in a body of an endpoint.",
     Connections "connections" "No place for another connection.",
     H2HeaderList "h2_header_list" "A head of a stream that is too large.",
     H2Pings "h2_pings" "Too many PING frames in a second.",
@@ -34,6 +35,7 @@ limits! {
     HeaderBytes "header_bytes" "A head of too many bytes.",
     HeaderTimeout "header_timeout" "A head or a handshake that was not whole in time.",
     Headers "headers" "Too many fields.",
+    IdleTimeout "idle_timeout" "A connection on which no next request came in time.",
     IdentityHeader "identity_header" "An identity header that would be over 8 KiB.",
     JsonDepth "json_depth" "A body that is nested too deep.",
     JsonFields "json_fields" "A body of too many fields.",
@@ -41,6 +43,7 @@ limits! {
     PerAddress "per_address_connections" "Too many connections of one address.",
     RequestLine "request_line" "A request line that is too long.",
     Resets "h2_resets" "Too many streams taken back on one connection.",
+    TokenBytes "token_bytes" "A token of more than 16 KiB.",
 }
 
 /// How often each was met.

@@ -10,10 +10,11 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
+    metrics::Limit,
     problem::{Code, Problem},
     sessions::{Account, Found, LiveSession, Lookup, Unavailable},
     snapshot::{Route, Snapshot},
-    tokens::{Print, Unreachable, Verified},
+    tokens::{LONGEST_TOKEN, Print, Unreachable, Verified},
 };
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -103,6 +104,9 @@ fn bearer<'a>(snapshot: &Snapshot, head: &'a Head, bytes: &'a [u8]) -> Result<Op
 }
 
 async fn by_token(worker: &Worker, text: &str, client: IpAddr, now: UnixMillis) -> Result<Identity, Problem> {
+    if text.len() > LONGEST_TOKEN {
+        worker.meter.limit(Limit::TokenBytes);
+    }
     let proven = match known(worker, text, now) {
         Ok(proven) => proven,
         Err(code) => return foreign(worker, text, client, now).await?.ok_or_else(|| code.into()),

@@ -35,7 +35,7 @@ pub struct Client<'s> {
 pub enum NoHead {
     /// The client left, or let the time for a next request pass: nothing is to be said.
     Gone,
-    /// The client began a head and did not finish it in time.
+    /// The client began a head and did not finish it in time, or has said nothing at all.
     Slow,
     /// The head is refused, and the connection with it.
     Bad(BadHead),
@@ -55,7 +55,14 @@ impl Client<'_> {
             let wait = if first { head_time } else { idle_time };
             match self.watch.idle(wait, readable).await {
                 Ok(Ok(())) => self.input = worker.buffers.take(),
-                _ => return Err(NoHead::Gone),
+                // Whoever is asked to leave in a drain was not too slow.
+                Err(Elapsed) if worker.is_draining() => return Err(NoHead::Gone),
+                Err(Elapsed) if first => return Err(NoHead::Slow),
+                Err(Elapsed) => {
+                    worker.meter.limit(Limit::IdleTimeout);
+                    return Err(NoHead::Gone);
+                }
+                Ok(Err(_)) => return Err(NoHead::Gone),
             }
         }
         self.watch.arm(head_time);
@@ -64,7 +71,7 @@ impl Client<'_> {
                 self.watch.disarm();
                 return self.head.read(&self.input[..end], limits).map_err(NoHead::Bad);
             }
-            let started = !self.input.is_empty();
+            let started = first || !self.input.is_empty();
             self.input.reserve(1024);
             match self.watch.guard(self.reader.read_buf(&mut self.input)).await {
                 Ok(Ok(read)) if read > 0 => {}
@@ -194,6 +201,21 @@ impl Upload {
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// Reads what is left and throws it away: all of it within `limit`.
+    pub async fn discard(
+        &mut self,
+        reader: &mut ReadHalf<'_>,
+        watch: &Watch,
+        patience: &Watch,
+        limit: Duration,
+    ) -> Result<(), UploadError> {
+        let all = async {
+            while self.next(reader, watch, limit).await?.is_some() {}
+            Ok(())
+        };
+        patience.within(limit, all).await.unwrap_or(Err(UploadError::Stalled))
     }
 
     /// What was read after the body.

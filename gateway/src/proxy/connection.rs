@@ -195,12 +195,9 @@ async fn respond(
     worker.buffers.give(out);
     let mut keep = written.is_ok() && !close;
     if let (true, Some(upload)) = (keep, upload) {
-        while let Some(result) = upload.next(wire.reader, wire.watch, stall).await.transpose() {
-            if result.is_err() {
-                keep = false;
-                break;
-            }
-        }
+        let patience = worker.timers.watch();
+        let rest = upload.discard(wire.reader, wire.watch, &patience, stall).await;
+        keep = rest.map_err(|error| error.counted(worker)).is_ok();
     }
     let sent = if head_only { 0 } else { answer.body_len() as u64 };
     Done { status: answer.status, sent, keep }

@@ -3,7 +3,7 @@
 
 use super::{
     answer::Answer,
-    client::{Upload, send},
+    client::{Upload, UploadError, send},
     cors,
     endpoint::EndpointRequest,
     exchange::{Failure, Wire, unless_left, upload_failure},
@@ -14,6 +14,7 @@ use super::{
 use crate::{metrics::Limit, problem::Code, snapshot::Snapshot};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// The control plane's answer.
@@ -77,15 +78,32 @@ async fn read_body(
         let ready = send(wire.writer, wire.watch, stall, b"HTTP/1.1 100 Continue\r\n\r\n").await;
         ready.map_err(|_| Failure::Gone)?;
     }
-    let mut body = Vec::new();
-    loop {
-        match upload.next(wire.reader, wire.watch, stall).await {
-            Ok(None) => return Ok(body.into()),
-            Ok(Some(data)) if body.len() + data.len() > limit => return too_large(),
-            Ok(Some(data)) => body.extend_from_slice(data),
-            Err(error) => return Err(upload_failure(error.counted(worker))),
-        }
+    // What is passed on may take its time as long as something comes. What is kept whole
+    // holds a place while nothing can be done with it: all of it comes in that time.
+    let patience = worker.timers.watch();
+    let read = patience.within(stall, whole(wire, upload, limit, stall)).await;
+    match read.unwrap_or(Err(UploadError::Stalled)) {
+        Ok(Some(body)) => Ok(body.into()),
+        Ok(None) => too_large(),
+        Err(error) => Err(upload_failure(error.counted(worker))),
     }
+}
+
+/// The whole body; none if it is larger than `limit`.
+async fn whole(
+    wire: &mut Wire<'_, '_>,
+    upload: &mut Upload,
+    limit: usize,
+    stall: Duration,
+) -> Result<Option<Vec<u8>>, UploadError> {
+    let mut body = Vec::new();
+    while let Some(data) = upload.next(wire.reader, wire.watch, stall).await? {
+        if body.len() + data.len() > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(data);
+    }
+    Ok(Some(body))
 }
 
 /// The fields of the request itself; those of the connection stay here.

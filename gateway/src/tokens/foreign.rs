@@ -5,7 +5,7 @@
 //! What may not come in: sessions and accounts of ours.
 
 use super::{
-    Print,
+    LONGEST_TOKEN, Print,
     memory::{Known, Memory, Turns},
 };
 use crate::{
@@ -21,9 +21,6 @@ use serde_json::Value;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::JoinSet};
 use url::Url;
-
-/// The longest token that is looked at.
-const LONGEST: usize = 16 * 1024;
 
 /// How long a signature is believed without another look at the issuer's keys, what an
 /// issuer said of an opaque token, and a no.
@@ -92,7 +89,7 @@ impl Foreign {
         now: UnixMillis,
         control: &Handle,
     ) -> Result<Option<Arc<LiveSession>>, Unreachable> {
-        if self.issuers.is_empty() || token.is_empty() || token.len() > LONGEST {
+        if self.issuers.is_empty() || token.is_empty() || token.len() > LONGEST_TOKEN {
             return Ok(None);
         }
         let name = Print::of(token.as_bytes());

@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 
 /// The longest token that is looked at.
-const LONGEST: usize = 16 * 1024;
+pub const LONGEST: usize = 16 * 1024;
 
 /// The payload of a token whose signature is good, and the key that made it.
 pub(super) struct Signed<'a> {

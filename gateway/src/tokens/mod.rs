@@ -29,6 +29,7 @@ mod forged;
 mod tests;
 
 pub use foreign::{Foreign, Unreachable};
+pub use jwt::LONGEST as LONGEST_TOKEN;
 pub use keeper::{Keeper, Revoked, Rotated};
 pub use load::LoadError;
 pub use refresh::{Nonce, RefreshKeys, RefreshValue};

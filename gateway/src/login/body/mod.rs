@@ -20,6 +20,9 @@ use serde_json::Value;
 /// The most bytes that one text field may have.
 const MAX_TEXT: usize = 16 * 1024;
 
+/// Behind the name of a field whose text is longer.
+const TOO_LONG: &str = ": too large";
+
 /// Names that are commands to some languages that may read a body after us.
 const RESERVED: &[&str] = &["__proto__", "constructor", "prototype"];
 
@@ -91,14 +94,15 @@ pub fn limit(problem: &Problem) -> Option<Limit> {
     if detail.starts_with(json::TOO_DEEP) {
         Some(Limit::JsonDepth)
     } else {
-        detail.starts_with(json::TOO_MANY).then_some(Limit::JsonFields)
+        let long = || detail.ends_with(TOO_LONG).then_some(Limit::BodyText);
+        detail.starts_with(json::TOO_MANY).then_some(Limit::JsonFields).or_else(long)
     }
 }
 
 fn check_names_and_sizes(fields: &Object) -> Result<(), Problem> {
     for (name, value) in fields {
         if value.as_str().is_some_and(|text| text.len() > MAX_TEXT) {
-            return Err(malformed(format!("{}: too large", shown(name))));
+            return Err(malformed(format!("{}{TOO_LONG}", shown(name))));
         }
     }
     Ok(())
