@@ -360,6 +360,21 @@ fn what_is_not_exactly_a_signed_token_is_refused() {
     ] {
         assert!(opened(&keys, &token).is_err());
     }
+    // Section 6 of the attack catalogue: 16 KiB.
+    let of = |letters: usize| {
+        let mut claims = claims();
+        claims["x"] = "x".repeat(letters).into();
+        signer.sign("JWT", &claims)
+    };
+    let (mut last, mut over) = (1024_usize, 16 * 1024);
+    while over - last > 1 {
+        let middle = last.midpoint(over);
+        *(if of(middle).len() > 16 * 1024 { &mut over } else { &mut last }) = middle;
+    }
+    let (last, over) = (of(last), of(over));
+    assert!(last.len() >= 16 * 1024 - 1 && over.len() <= 16 * 1024 + 2, "{} {}", last.len(), over.len());
+    assert!(opened(&keys, &last).is_ok());
+    assert!(opened(&keys, &over).is_err());
     // r = s = 0, and a signature as DER.
     let zero = URL_SAFE_NO_PAD.encode([0; 64]);
     let (unsigned, signature) = good.rsplit_once('.').unwrap();
@@ -426,8 +441,10 @@ fn weak_and_odd_keys_are_no_keys() {
     for bytes in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#] {
         assert!(KeySet::read(bytes.as_bytes()).is_err(), "{bytes}");
     }
-    let many: Vec<_> = (0..101).map(|_| good.clone()).collect();
-    assert!(KeySet::read(json!({ "keys": many }).to_string().as_bytes()).is_err());
+    // Section 6 of the attack catalogue: 100 keys.
+    let many = |count| vec![good.clone(); count];
+    assert_eq!([99, 100].map(|count| set(&many(count)).len()), [99, 100]);
+    assert!(KeySet::read(json!({ "keys": many(101) }).to_string().as_bytes()).is_err());
 }
 
 /// Both names of Ed25519, and every other algorithm that a key of ours can make.

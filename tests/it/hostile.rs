@@ -86,19 +86,48 @@ fn in_a_thousand_requests_between_tricks_everybody_gets_their_own_answer() {
 // S-14: a head of an answer has limits too
 #[test]
 fn an_answer_of_too_many_fields_or_bytes_is_502() {
-    for lines in [
-        (0..300).map(|n| format!("X-{n}: y\r\n")).collect::<String>(),
-        format!("X: {}\r\n", "y".repeat(2 * 1024 * 1024)),
+    let begin = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n";
+    let fields = |count: usize| (1..count).map(|n| format!("X-{n}: y\r\n")).collect::<String>();
+    let bytes = |size: usize| format!("X: {}\r\n", "y".repeat(size - begin.len() - "X: \r\n\r\n".len()));
+    for (lines, fine) in [
+        (fields(255), true),
+        (fields(256), true),
+        (fields(257), false),
+        (bytes(64 * 1024 - 1), true),
+        (bytes(64 * 1024), true),
+        (bytes(64 * 1024 + 1), false),
+        (bytes(2 * 1024 * 1024), false),
     ] {
         let upstream = Upstream::scripted(move |stream, _| {
             if read_head(stream).is_some() {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+                let _ = stream.write_all(begin.as_bytes());
                 let _ = stream.write_all(lines.as_bytes());
                 let _ = stream.write_all(b"\r\n");
             }
         });
         let site = Site::before(upstream, "", ROUTES);
-        site.send(&Request::get("/public")).expect(502, "upstream_invalid");
+        let answer = site.send(&Request::get("/public"));
+        if fine {
+            assert_eq!(answer.status, 200);
+        } else {
+            answer.expect(502, "upstream_invalid");
+        }
+    }
+}
+
+// Section 6: what comes before the answer is no endless story
+#[test]
+fn so_many_interim_answers_may_come_before_the_answer() {
+    let upstream = Upstream::scripted(|stream, _| {
+        while let Some(head) = read_head(stream) {
+            let early =
+                "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(number(&head, "/public/").unwrap_or_default());
+            let _ = stream.write_all(&[early.as_bytes(), &ok("final")].concat());
+        }
+    });
+    let site = Site::before(upstream, "", ROUTES);
+    for (count, status) in [(9, 200), (10, 200), (11, 502)] {
+        assert_eq!(site.send(&Request::get(&format!("/public/{count}"))).status, status, "{count}");
     }
 }
 

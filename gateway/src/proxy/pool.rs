@@ -105,3 +105,34 @@ pub async fn connect(server: &Server) -> io::Result<Stream> {
     let handshake = Box::pin(TlsConnector::from(config.clone()).connect(name.clone(), stream));
     Ok(Stream::tls(handshake.await?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    // Section 6 of the attack catalogue: 55 s
+    #[tokio::test]
+    async fn a_kept_connection_is_used_for_so_long_and_closed_then() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it has one");
+        let place = Place { host: "127.0.0.1".into(), port: address.port(), setting: 0 };
+        let condition = std::sync::Arc::default();
+        let server = Server { place, secure: None, host_field: address.to_string(), condition };
+        for (age, used) in [(0, true), (50, true), (56, false)] {
+            for pruned in [false, true] {
+                let pool = Pool::default();
+                pool.give(&server, connect(&server).await.expect("it listens"));
+                let mut kept = pool.kept.borrow_mut();
+                let since = &mut kept.get_mut(&server.place).expect("it was given")[0].since;
+                *since = since.checked_sub(Duration::from_secs(age)).expect("the machine is older");
+                drop(kept);
+                if pruned {
+                    pool.prune();
+                }
+                assert_eq!(pool.take(&server).is_some(), used, "{age} s, pruned: {pruned}");
+                assert!(pool.kept.borrow().values().all(Vec::is_empty), "{age} s");
+            }
+        }
+    }
+}

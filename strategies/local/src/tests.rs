@@ -309,7 +309,8 @@ async fn a_full_queue_is_busy_and_a_client_that_left_makes_room() {
             Poll::Pending => logins.push(one_more),
         }
     }
-    assert!(logins.len() >= 9, "{}", logins.len());
+    // What was begun may have ended meanwhile and made room for more, but no more wait.
+    assert!(logins.len() >= 9 && local.workers.queued() <= 9, "{}", logins.len());
     drop(logins);
     assert_eq!(local.workers.queued(), 0);
     assert!(is_denied(&login(&local, TYPED, None).await));

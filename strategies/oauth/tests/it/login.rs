@@ -262,6 +262,25 @@ async fn answers_that_are_none_sign_nobody_in() {
     }
 }
 
+/// Section 6 of the attack catalogue: 1 MiB of an answer.
+#[tokio::test]
+async fn an_answer_of_a_mebibyte_is_read_and_a_longer_one_is_not() {
+    for (size, fine) in [(1024 * 1024 - 1, true), (1024 * 1024, true), (1024 * 1024 + 1, false)] {
+        let op = Op::new();
+        let strategy = op.strategy(json!({})).await;
+        let begin = r#"{"sub":"ann"}"#;
+        let answer = begin.to_owned() + &" ".repeat(size - begin.len());
+        op.world()
+            .instead
+            .insert("/userinfo".into(), (200, "Content-Type: application/json\r\n".into(), answer));
+        match op.login(&strategy).await {
+            Ok(_) => assert!(fine, "{size}"),
+            Err(StrategyError::ProviderInvalid(_)) => assert!(!fine, "{size}"),
+            other => panic!("{size}: {other:?}"),
+        }
+    }
+}
+
 /// Row O-10: what the metadata names is https, and no address of this machine's that the
 /// operator did not write.
 #[tokio::test]
