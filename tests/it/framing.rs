@@ -349,22 +349,15 @@ fn a_body_that_was_refused_unread_is_never_parsed_as_a_request() {
     assert_eq!(sent.count(), 0);
 }
 
-// S-16: no reader sees two framings
+// S-16: 400, closed, and no reader sees two framings
 #[test]
 fn names_that_fold_to_framing_reach_nobody() {
     for name in
         ["Transfer_Encoding", "Content_Length", "Transfer.Encoding", "content_length", "TRANSFER_ENCODING"]
     {
         let value = if name.to_lowercase().starts_with('t') { "chunked" } else { "3" };
-        let mut sent = send(post_with(&format!("{name}: {value}\r\nContent-Length: 1\r\n"), "x"));
-        let answer = sent.answer();
-        if answer.status == 400 {
-            sent.unheard();
-            continue;
-        }
-        let seen = Site::shared().upstream.marked(&sent.mark);
-        assert!(!seen.text().contains(name), "{}", seen.text());
-        assert_eq!(seen.body, b"x");
+        send(post_with(&format!("{name}: {value}\r\nContent-Length: 1\r\n"), "x")).refused();
+        send(get_with(&format!("{name}: {value}\r\n"))).refused();
     }
 }
 
