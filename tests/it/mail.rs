@@ -203,6 +203,24 @@ fn nothing_is_sent_to_a_server_with_a_certificate_of_somebody_else_or_that_refus
 }
 
 #[test]
+fn a_password_of_ours_that_is_wrong_costs_no_mail() {
+    let Some(server) = Server::shared() else { return };
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let write = |login: &str| {
+        let text = config("http://127.0.0.1:1", "", &server.table(login, &server.ca()));
+        fs::write(folder.path().join("portcullis.toml"), text).unwrap();
+    };
+    write("gateway:wrong@");
+    let gateway = Gateway::start_in(folder.clone(), &[]);
+    gateway.add_user("alice", PASSWORD, &["--email", "alice@rotated.test"]);
+    recover(&gateway, "alice@rotated.test");
+    until("the refusal", || gateway.output().contains("535").then_some(()));
+    write(GOOD);
+    gateway.signal("HUP");
+    assert!(!token(&server.mail_to("alice@rotated.test")).is_empty());
+}
+
+#[test]
 fn a_refusal_for_good_drops_the_mail_and_one_for_now_is_tried_again() {
     let Some(server) = Server::shared() else { return };
     let gateway = gateway(&server.table(GOOD, &server.ca()), "later@x.test");

@@ -3,7 +3,7 @@
 //!
 //! `letter.rs` what is written to whom · `outbox.rs` keeping letters, and how many one
 //! person gets · `rate.rs` counting by somebody · `sender.rs` the task · `transport.rs`
-//! SMTP, and the folder.
+//! the message, and the folder · `smtp.rs` a conversation with a server.
 //!
 //! What may not come in: who may have a token, and what one does.
 
@@ -11,6 +11,7 @@ mod letter;
 mod outbox;
 mod rate;
 mod sender;
+mod smtp;
 #[cfg(test)]
 mod tests;
 mod transport;

@@ -1,4 +1,6 @@
-//! The queue and the sender, with a folder for a server.
+//! The queue and the sender, with a folder for a server; `refusals.rs` has one that refuses.
+
+mod refusals;
 
 use super::*;
 use crate::{clock::UnixMillis, control::testing::Gateway};

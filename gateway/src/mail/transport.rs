@@ -1,18 +1,15 @@
 //! How a mail leaves: by SMTP, or into a folder.
 
+use super::smtp::Client;
 use crate::clock::UnixMillis;
 use lettre::{
-    Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    Address, Message,
     message::{
         Mailbox, MultiPart,
         header::{HeaderName, HeaderValue},
     },
-    transport::smtp::{
-        authentication::Credentials,
-        client::{Certificate, CertificateStore, Tls, TlsParameters},
-    },
 };
-use portcullis_config::{Mail, MailRoute, MailSecurity, Smtp};
+use portcullis_config::{Mail, MailRoute};
 use std::{
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Write},
@@ -20,9 +17,6 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
-
-/// For each step of a conversation with a server.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a mail did not leave. The text is for the log and names nobody.
 #[derive(Clone, Debug)]
@@ -50,7 +44,7 @@ pub(super) struct Transport {
 }
 
 enum Way {
-    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Smtp(Box<Client>),
     Folder(PathBuf),
 }
 
@@ -63,7 +57,9 @@ impl Transport {
             .map_err(|_| Failed::ForNow("[mail] from is not an address that can be written".to_owned()))?;
         let way = match &mail.route {
             MailRoute::Folder(folder) => Way::Folder(folder.clone()),
-            MailRoute::Smtp(smtp) => Way::Smtp(blocking(smtp.clone(), |smtp| client(&smtp)).await?),
+            MailRoute::Smtp(smtp) => {
+                Way::Smtp(Box::new(blocking(smtp.clone(), |smtp| Client::new(&smtp)).await?))
+            }
         };
         Ok(Self { from: Mailbox::new(mail.from_name.clone(), address), way })
     }
@@ -72,7 +68,7 @@ impl Transport {
         let name = format!("{:013}-{}.eml", mail.now.0, mail.id);
         let message = self.message(mail)?;
         match &self.way {
-            Way::Smtp(client) => client.send(message).await.map(|_| ()).map_err(|error| failed(&error)),
+            Way::Smtp(client) => client.send(&message).await,
             Way::Folder(folder) => {
                 let work = (folder.clone(), name, message.formatted());
                 blocking(work, |(folder, name, bytes)| {
@@ -118,52 +114,6 @@ async fn blocking<A: Send + 'static, T: Send + 'static>(
     tokio::task::spawn_blocking(move || work(input))
         .await
         .unwrap_or_else(|_| Err(Failed::ForNow("a job of the sender panicked".to_owned())))
-}
-
-fn client(smtp: &Smtp) -> Result<AsyncSmtpTransport<Tokio1Executor>, Failed> {
-    let now = |what: &str, error: &dyn std::fmt::Display| Failed::ForNow(format!("{what}: {error}"));
-    let parameters = || {
-        let mut builder = TlsParameters::builder(smtp.host.clone());
-        if let Some(ca) = &smtp.ca {
-            let pem = fs::read(&ca.file).map_err(|error| now("[mail] tls ca cannot be read", &error))?;
-            let certificate = Certificate::from_pem(&pem).map_err(|error| now("[mail] tls ca", &error))?;
-            builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
-        }
-        builder.build().map_err(|error| now("TLS", &error))
-    };
-    let tls = match smtp.security {
-        MailSecurity::Plain => Tls::None,
-        MailSecurity::StartTls => Tls::Required(parameters()?),
-        MailSecurity::Tls => Tls::Wrapper(parameters()?),
-    };
-    let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(smtp.host.clone())
-        .port(smtp.port)
-        .timeout(Some(TIMEOUT))
-        .tls(tls);
-    Ok(match &smtp.login {
-        Some((user, password)) => {
-            builder.credentials(Credentials::new(user.clone(), password.reveal().to_owned())).build()
-        }
-        None => builder.build(),
-    })
-}
-
-/// A server's words may hold the address: only their number is told.
-fn failed(error: &lettre::transport::smtp::Error) -> Failed {
-    match error.status() {
-        Some(code) if error.is_permanent() => Failed::ForEver(format!("the server answered {code}")),
-        Some(code) => Failed::ForNow(format!("the server answered {code}")),
-        None => {
-            let what = match error {
-                error if error.is_timeout() => "the server took too long",
-                error if error.is_tls() => "TLS with the server failed",
-                error if error.is_client() => "the server cannot do what is asked of it (STARTTLS, AUTH)",
-                _ => "the server cannot be reached",
-            };
-            let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-            Failed::ForNow(format!("{what}: {cause}"))
-        }
-    }
 }
 
 /// Whole or not at all: whoever watches the folder never sees half a mail.
