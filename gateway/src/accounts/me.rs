@@ -88,8 +88,15 @@ async fn change(ask: &Ask<'_>, session: &LiveSession, body: &Body) -> Result<Rep
     if wanted.display_name.is_none() && wanted.metadata.is_none() && address.is_none() {
         return Err(malformed(format!("{shown}, metadata, email: nothing to change")));
     }
-    if let Some(address) = address.filter(|address| account.email.as_ref() != Some(address)) {
-        change_address(ask, session, body, &account, &address).await?;
+    match address {
+        Some(address) if account.email.as_ref() != Some(&address) => {
+            change_address(ask, session, body, &account, &address).await?;
+        }
+        // Its link was lost, or is over, or there was no mail when it could have been sent.
+        Some(address) if !account.email_verified && ask.control.config.mail.is_some() => {
+            post::verify(ask, account.uuid, &address).await?;
+        }
+        _ => {}
     }
     if wanted.display_name.is_some() || wanted.metadata.is_some() {
         let control = ask.control;
@@ -146,13 +153,11 @@ async fn change_address(
     // A link that is not mailed must not take the place of one that was.
     ask.control.outbox.room_for(address, ask.control.clock.now()).map_err(input::too_many)?;
     let told = post::warning(ask, account.email.as_deref(), Letter::Changing { address: address.to_owned() });
-    if taken {
-        // Whoever has it is told; whoever asked learns nothing.
-        post::keep(ask, None, vec![post::taken(ask, address), told]).await?;
-    } else {
-        let (token, draft) = post::verification(ask, account.uuid, address);
-        post::keep(ask, Some(token), vec![draft, told]).await?;
-    }
+    // Whoever has a taken address is told; whoever asked learns nothing. Their account waits
+    // for the proof as it would for a free one, by a link that is mailed to nobody.
+    let (token, draft) = post::verification(ask, account.uuid, address);
+    let draft = if taken { post::taken(ask, address) } else { draft };
+    post::keep(ask, Some(token), vec![draft, told]).await?;
     ask.audit(Audit {
         event: "email_change_requested",
         account: Some(&account.name),

@@ -141,6 +141,70 @@ async fn an_address_of_somebody_else_is_refused_when_it_is_asked_for_and_when_it
 }
 
 #[tokio::test]
+async fn where_taken_addresses_are_not_told_a_change_looks_and_works_alike() {
+    // N-50, mistake 10.
+    let mut seen = Vec::new();
+    for (address, told) in [
+        ("bob@x.test", "You have an account at Portcullis"),
+        ("new@x.test", "Confirm your address for Portcullis"),
+    ] {
+        let gateway = gateway("verify_email = true\nreveal_taken = false\n").await;
+        gateway.add("bob", "local").await;
+        let token = gateway.login("ann").await.token();
+        let before = gateway.control.outbox.written();
+        let body = json!({ "email": address, "current": PASSWORD }).to_string();
+        let asked = gateway.ask(Method::PATCH, "/auth/me").bearer(&token).json(&body).send().await;
+        assert_eq!(gateway.control.outbox.written() - before, 2);
+        let mut answer = asked.json();
+        assert_eq!(answer["pending_email"], address);
+        answer.as_object_mut().unwrap().retain(|name, _| name != "token");
+        let me = gateway.get("/auth/me").bearer(&token).send().await;
+        let page = gateway.get("/auth/me").bearer(&token).navigating().send().await;
+        assert!(page.text.contains(&format!("{address} waits for its link")), "{}", page.text);
+        let uuid = answer["authenticated"]["uuid"].as_str().unwrap();
+        let whole = format!("{} {answer}\n{}\n{}", asked.status, me.text, page.text);
+        let whole = whole.replace(uuid, "UUID").replace(address, "ADDRESS");
+        let is_of_all = |line: &&str| !line.contains("/auth/sessions/");
+        seen.push(whole.lines().filter(is_of_all).map(str::to_owned).collect::<Vec<_>>());
+        // The one difference is what those who have the address read.
+        let all = letters(&gateway).await;
+        let to: Vec<_> = all.iter().map(|letter| letter.to.as_deref().unwrap()).collect();
+        assert_eq!((to, all[0].subject.as_str()), (vec![address, "ann@x.test"], told));
+    }
+    for (taken, free) in seen[0].iter().zip(&seen[1]) {
+        assert_eq!(taken, free);
+    }
+    assert_eq!(seen[0].len(), seen[1].len());
+}
+
+#[tokio::test]
+async fn who_lost_the_link_of_their_own_address_has_it_mailed_again() {
+    let gateway = gateway("").await;
+    let body = json!({ "name": "bob", "email": "bob@x.test", "password": PASSWORD });
+    assert_eq!(post(&gateway, "/auth/register", body).await.status, 201);
+    let lost = letters(&gateway).await[0].token();
+    gateway.advance(24 * 3600);
+    assert_eq!(post(&gateway, "/auth/verify-email", json!({ "token": lost })).await.code(), "invalid_token");
+    let login = gateway.try_login("bob", PASSWORD).await;
+    let page = gateway.get("/auth/me").bearer(&login.token()).navigating().send().await;
+    assert!(page.text.contains("Mail a link that confirms it"), "{}", page.text);
+    let same = gateway.ask(Method::PATCH, "/auth/me").bearer(&login.token());
+    let same = same.json(&json!({ "email": "Bob@x.test" }).to_string()).send().await;
+    assert_eq!((same.status, &same.json()["pending_email"]), (200, &Value::Null), "{}", same.text);
+    let all = letters(&gateway).await;
+    assert_eq!((all.len(), all[0].to.as_deref()), (1, Some("bob@x.test")));
+    assert_eq!(post(&gateway, "/auth/verify-email", json!({ "token": all[0].token() })).await.status, 200);
+    let me = gateway.get("/auth/me").bearer(&login.token()).send().await.json();
+    assert_eq!(me["email_verified"], true);
+    // Once it is proved there is nothing to mail.
+    let again = json!({ "email": "bob@x.test" }).to_string();
+    let again = gateway.ask(Method::PATCH, "/auth/me").bearer(&login.token()).json(&again).send().await;
+    assert_eq!((again.status, letters(&gateway).await.len()), (200, 0));
+    let page = gateway.get("/auth/me").bearer(&login.token()).navigating().send().await;
+    assert!(!page.text.contains("Mail a link that confirms it"));
+}
+
+#[tokio::test]
 async fn without_mail_an_address_stays() {
     let gateway = Gateway::start("").await;
     let answer = patch(&gateway, json!({ "email": "new@x.test", "current": PASSWORD })).await;
