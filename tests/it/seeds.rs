@@ -2,6 +2,7 @@
 //! the configuration (capability rows 5 to 12, 33, 34, 38, 39, 53; `docs/migrating.md`). The
 //! requests are those of the documents, with an address and a password that may be ones.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use portcullis_tests::{Gateway, Request, Response, site::PASSWORD, until};
 use serde_json::{Value, json};
 
@@ -35,6 +36,11 @@ const MAIL: &str = "mail = { url = \"file:mail\", from = \"gw@example.org\" }";
 
 fn token(answer: &Response) -> String {
     answer.json()["token"].as_str().unwrap_or_else(|| panic!("no token: {answer:?}")).to_owned()
+}
+
+fn claims(token: &str) -> Value {
+    let part = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
 #[test]
@@ -119,15 +125,29 @@ fn authcompanion() {
     assert_eq!(id, same);
     let wrong = attributes(json!({ "email": "hello@authcompanion.com", "password": "mysecretpass" }));
     gateway.send(&data(Request::post("/v1/auth/login"), &wrong)).expect(400, "bad_credentials");
-    let renamed = attributes(json!({ "name": "Authy Person_updated" }));
+    // The claims of one's own are in the token.
+    assert_eq!(claims(&access)["metadata"], json!({ "company": "Auth Co" }));
+    // The document's own body sets a new password too, without the one before: refused whole.
+    let whole = attributes(json!({
+        "name": "Authy Person_updated", "email": "hello@authcompanion.com", "password": "mysecretpass",
+        "metadata": { "company": "Auth Co" },
+    }));
+    let me = data(Request::post("/v1/auth/users/me").bearer(&access), &whole);
+    let refused = gateway.send(&me).expect(400, "malformed");
+    assert_eq!(refused.json()["detail"], "password: cannot be changed here");
+    let renamed = attributes(json!({ "name": "Authy Person_updated", "metadata": { "company": "New Co" } }));
     let me = data(Request::post("/v1/auth/users/me").bearer(&access), &renamed);
     let answer = gateway.send(&me).expect(200, "");
-    assert_eq!(answer.json()["data"]["attributes"]["name"], "Authy Person_updated");
+    let renewed = answer.json()["data"]["attributes"].clone();
+    assert_eq!(renewed["name"], "Authy Person_updated");
+    assert_eq!(claims(renewed["access_token"].as_str().unwrap())["metadata"], json!({ "company": "New Co" }));
     gateway.send(&data(me.bearer(&access), &attributes(json!({ "name": "Authy Person" }))));
     gateway.send(&data(Request::post("/v1/auth/users/me"), &renamed)).expect(401, "login_required");
     // The document's own body; whoever follows the link comes to the page for a new password.
     let forgot = r#"{ "email": "hello@authcompanion.com" }"#;
-    gateway.send(&data(Request::post("/v1/auth/recovery"), forgot)).expect(200, "");
+    let told = gateway.send(&data(Request::post("/v1/auth/recovery"), forgot)).expect(200, "").json();
+    assert_eq!(told["data"]["type"], "users");
+    assert!(told["data"]["detail"].is_string(), "{told}");
     let page = gateway.send(&Request::get(&format!("/auth/reset?token={}", mailed(&gateway))).navigation());
     page.expect(200, "");
     let refresh =
@@ -173,6 +193,9 @@ fn sails_api_jwt() {
     token(&gateway.send(&data(Request::post("/user/create"), &create.to_string())).expect(201, ""));
     let differs = json!({ "email": "b@example.org", "password": PASSWORD, "password_confirm": "x" });
     gateway.send(&data(Request::post("/user/create"), &differs.to_string())).expect(400, "malformed");
+    gateway.send(&data(Request::post("/user/create"), &create.to_string())).expect(400, "email_taken");
+    // Whoever has no token is nobody, and is told so with the document's status.
+    gateway.send(&Request::get("/user")).expect(400, "login_required");
     let login = |password: &str| {
         let body = json!({ "email": email, "password": password }).to_string();
         gateway.send(&data(Request::post("/user/login"), &body))
@@ -186,7 +209,7 @@ fn sails_api_jwt() {
     let body = |current: &str| json!({ "email": email, "password": current, "new_password": next, "new_password_confirm": next });
     gateway.send(&data(change.clone(), &body("abc123").to_string())).expect(400, "bad_credentials");
     let new = token(&gateway.send(&data(change, &body(PASSWORD).to_string())).expect(200, ""));
-    gateway.send(&user(&old)).expect(401, "invalid_token");
+    gateway.send(&user(&old)).expect(400, "invalid_token");
     gateway.send(&user(&new)).expect(200, "");
     let forgot = json!({ "email": email }).to_string();
     gateway.send(&data(Request::post("/user/forgot"), &forgot)).expect(200, "");
@@ -199,7 +222,7 @@ fn sails_api_jwt() {
     };
     reset("nothing").expect(400, "invalid_token");
     reset(&mailed(&gateway)).expect(200, "");
-    gateway.send(&user(&new)).expect(401, "invalid_token");
+    gateway.send(&user(&new)).expect(400, "invalid_token");
     for _ in 0..5 {
         login("abc123");
     }
