@@ -71,6 +71,12 @@ pub(super) async fn on(
     via: Via,
 ) -> Result<Decided, Problem> {
     match (outcome, to) {
+        (Outcome::Authenticated(who), Some(link)) if strategy.operations().credentials => {
+            match authenticated(ask, strategy, handed, *who, via).await? {
+                Decided::Admitted(admitted) => link::kept(ask, link, &admitted).await,
+                other => Ok(other),
+            }
+        }
         (Outcome::Authenticated(who), Some(link)) => link::add(ask, strategy, link, *who).await,
         (Outcome::Authenticated(who), None) => authenticated(ask, strategy, handed, *who, via).await,
         (Outcome::Form(form), _) => Ok(Decided::Form(form)),

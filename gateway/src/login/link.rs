@@ -3,6 +3,7 @@
 //! still alive (contract section 5, the row of `{auth}/credentials`).
 
 use super::{
+    admit::Admitted,
     asked::Asked,
     body::{Body, malformed},
     decide::Decided,
@@ -42,14 +43,9 @@ pub(super) fn is_asked(body: &Body) -> Result<bool, Problem> {
 }
 
 /// The session that a login may be linked to, or why there is none.
-pub(super) async fn wanted(ask: &Ask<'_>, strategy: &Instance) -> Result<Link, Problem> {
+pub(super) async fn wanted(ask: &Ask<'_>) -> Result<Link, Problem> {
     let session = presented(ask).await?.signed_in()?.ok_or(Code::Forbidden)?;
     let account = session.account();
-    if strategy.operations().credentials {
-        return Err(
-            Problem::from(Code::Forbidden).detail("This way to sign in cannot be added to an account.")
-        );
-    }
     if !is_fresh(ask, &session) {
         return Err(Code::FreshLoginRequired.into());
     }
@@ -65,7 +61,7 @@ fn is_fresh(ask: &Ask<'_>, session: &LiveSession) -> bool {
 
 /// `GET {login}/:strategy?link=1`: a link on somebody's page starts nothing; its button does.
 pub(super) async fn show(ask: &Ask<'_>, strategy: &Instance, form: Option<&Form>) -> Result<Reply, Problem> {
-    wanted(ask, strategy).await?;
+    wanted(ask).await?;
     let asked = Asked::by_link(ask, true);
     Ok(shown(ask, strategy, form, &asked.return_to, None))
 }
@@ -119,8 +115,23 @@ pub(super) async fn add(
             post::notice(ask, account.verified_email(), added).await;
             Ok(Decided::Linked(account))
         }
+        // It was theirs: that is no news.
+        Linked::Already => {
+            tell(ask, account.uuid).await;
+            Ok(Decided::Linked(account))
+        }
         Linked::SubjectTaken => Err(Code::SubjectTaken.into()),
         Linked::Gone => Err(Code::Forbidden.into()),
+    }
+}
+
+/// The same where the gateway keeps the credential itself: it was made with its account, so
+/// it is that account's already, or another one's.
+pub(super) async fn kept(ask: &Ask<'_>, link: &Link, admitted: &Admitted) -> Result<Decided, Problem> {
+    let Some(session) = live(ask, link).await? else { return Err(Code::Forbidden.into()) };
+    match session.account() {
+        account if account.uuid == admitted.account().uuid => Ok(Decided::Linked(account)),
+        _ => Err(Code::SubjectTaken.into()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! still lives.
 
 use crate::{
-    control::testing::{Answer, Gateway},
+    control::testing::{Answer, Gateway, PASSWORD},
     registry::scripted,
 };
 use serde_json::json;
@@ -61,6 +61,30 @@ async fn a_way_to_sign_in_that_was_added_is_told_to_the_owner() {
     assert_eq!(gateway.control.store.count_mails().await.unwrap(), 0, "asking is no news");
     assert_eq!(back(&gateway, &asked, "s").await.status, 303);
     assert_eq!(gateway.control.store.count_mails().await.unwrap(), 1);
+    let again = ask(&gateway, &ann).await;
+    assert_eq!(back(&gateway, &again, "s").await.status, 303);
+    assert_eq!(gateway.control.store.count_mails().await.unwrap(), 1, "it was hers before");
+}
+
+// Contract section 5, the row of credentials: a subject of another account is 409, whoever keeps it.
+#[tokio::test]
+async fn a_password_that_the_gateway_keeps_is_its_own_accounts_and_no_others() {
+    let gateway = Gateway::start("[login]\ndefault = \"local\"\n[strategies.staff]\nkind = \"local\"").await;
+    gateway.add("bob", "staff").await;
+    let ann = gateway.login("ann").await.cookie();
+    let link = |id: &str, name: &str, password: &str| {
+        let body = json!({ "username": name, "password": password, "link": true }).to_string();
+        gateway.post(&format!("/login/{id}")).cookie(&ann).json(&body).send()
+    };
+    let theirs = link("staff", "bob", PASSWORD).await;
+    assert_eq!((theirs.status, theirs.code().as_str()), (409, "subject_taken"), "{}", theirs.text);
+    assert_eq!(theirs.field("set-cookie"), "", "and it signs nobody in");
+    assert_eq!(link("staff", "bob", "wrong").await.code(), "bad_credentials");
+    let own = link("local", "ann", PASSWORD).await;
+    assert_eq!((own.status, &own.json()["authenticated"]["name"]), (200, &json!("ann")), "{}", own.text);
+    assert_eq!(gateway.get("/login/staff?link=1").navigating().cookie(&ann).send().await.status, 200);
+    let alone = json!({ "username": "bob", "password": PASSWORD, "link": true }).to_string();
+    assert_eq!(gateway.post("/login/staff").json(&alone).send().await.status, 403);
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply
     if !strategy.operations().credentials && Asked::read_any(ask, body)?.identifier.is_empty() {
         return without_name(ask, strategy, body).await;
     }
-    let asked = Asked { link: link_to(ask, strategy, body).await?, ..Asked::read(ask, body)? };
+    let asked = Asked { link: link_to(ask, body).await?, ..Asked::read(ask, body)? };
     let named = who::find(ask, strategy, &asked.identifier).await?;
     let reservation = throttle::count(ask, strategy.id(), &named).await?;
     let tried = Tried { named, reservation, is_further: false };
@@ -89,16 +89,16 @@ async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply
 }
 
 /// The account that the login is to be added to, if that was asked for and may be.
-async fn link_to(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Option<kept::Link>, Problem> {
+async fn link_to(ask: &Ask<'_>, body: &Body) -> Result<Option<kept::Link>, Problem> {
     match link::is_asked(body)? {
-        true => link::wanted(ask, strategy).await.map(Some),
+        true => link::wanted(ask).await.map(Some),
         false => Ok(None),
     }
 }
 
 /// Nobody said who signs in: a provider will, or the form must be filled in.
 async fn without_name(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply, Problem> {
-    let asked = Asked { link: link_to(ask, strategy, body).await?, ..Asked::read_any(ask, body)? };
+    let asked = Asked { link: link_to(ask, body).await?, ..Asked::read_any(ask, body)? };
     let state = ask.control.random.opaque();
     let begin = Begin { state: state.clone(), resume_url: callback::url(ask, strategy), ..Begin::default() };
     match strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, &asked))? {

@@ -318,8 +318,10 @@ fn make(db: &Connection, login: &ExternalLogin, now: UnixMillis) -> rusqlite::Re
 /// How linking a login to an account that is signed in came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linked {
-    /// It is the account's.
+    /// It is the account's from now on.
     Done,
+    /// It was the account's before.
+    Already,
     /// It is another account's.
     SubjectTaken,
     /// The account is gone or disabled, or its session is over.
@@ -347,7 +349,7 @@ impl Store {
                 return Ok(Linked::Gone);
             }
             match by_credential(db, &login.strategy, &login.realm, &login.subject)? {
-                Some(found) if found.uuid == account => return Ok(Linked::Done),
+                Some(found) if found.uuid == account => return Ok(Linked::Already),
                 Some(_) => return Ok(Linked::SubjectTaken),
                 None => {}
             }
