@@ -5,6 +5,7 @@ use portcullis_tests::{
     Gateway, Site,
     program::{Ended, command, finish, run},
     site::{PASSWORD, ROUTES, config},
+    until,
 };
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 use tempfile::TempDir;
@@ -186,9 +187,7 @@ fn user_verbs_make_show_and_remove_accounts() {
     gateway.verb(&["user", "add", "weak", "--password-stdin"], "short\n").with_code(1);
     gateway.verb(&["user", "show", "nobody"], "").with_code(1);
     gateway.verb(&["user", "delete", "alice"], "").with_code(0);
-    portcullis_tests::until("the account's end", || {
-        (site.send(&site.as_alice("/app")).status == 401).then_some(())
-    });
+    until("the account's end", || (site.send(&site.as_alice("/app")).status == 401).then_some(()));
     gateway.verb(&["user", "show", "alice"], "").with_code(1);
 }
 
@@ -206,6 +205,50 @@ fn a_ready_hash_can_be_given_and_made() {
         "nonsense",
     ] {
         gateway.verb(&["user", "add", "bob", "--password-hash-stdin"], bad).with_code(1);
+    }
+}
+
+// N-50: until it is renewed, the time of a wrong password would tell that the account is there.
+#[test]
+fn a_hash_that_costs_another_time_than_ours_is_taken_with_a_warning() {
+    let gateway = Gateway::start(&good());
+    let hash = run(gateway.folder(), &["hash-password"], &format!("{PASSWORD}\n")).with_code(0).stdout;
+    let ours = gateway.verb(&["user", "add", "ann", "--password-hash-stdin"], &hash).with_code(0);
+    assert!(!ours.stderr.contains("warning"), "{ours:?}");
+    let dear = hash.replace("m=19456,t=2", "m=64000,t=3");
+    let theirs = gateway.verb(&["user", "add", "bob", "--password-hash-stdin"], &dear).with_code(0);
+    assert!(theirs.stderr.contains("warning: this hash"), "{theirs:?}");
+}
+
+#[test]
+fn what_an_operator_does_on_the_command_line_is_in_the_audit_trail_of_the_gateway() {
+    let gateway = Gateway::start(&good());
+    gateway.add_user("ann", PASSWORD, &[]);
+    let shown = gateway.verb(&["user", "show", "ann", "--json"], "").with_code(0).stdout;
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let uuid = shown["uuid"].as_str().unwrap();
+    for arguments in [
+        &["roles", "ann", "staff"][..],
+        &["passwd", "ann", "--password-stdin"],
+        &["disable", "ann"],
+        &["enable", "ann"],
+        &["unlock", "ann"],
+        &["delete", "ann"],
+    ] {
+        gateway.verb(&[&["user"], arguments].concat(), &format!("{PASSWORD} 2\n")).with_code(0);
+    }
+    for done in [
+        "account_made",
+        "roles_changed",
+        "password_set",
+        "account_disabled",
+        "account_enabled",
+        "account_unlocked",
+        "account_deleted",
+    ] {
+        let is_it =
+            |line: &str| line.contains("\"audit\":\"command\"") && line.contains(done) && line.contains(uuid);
+        until(done, || gateway.output().lines().any(is_it).then_some(()));
     }
 }
 

@@ -41,3 +41,8 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
 pub fn hash_password(password: &str, random: &Random) -> Result<String, String> {
     portcullis_strategy_local::hash_password(password, random.shared())
 }
+
+/// Whether a login by this stored form costs another time than one by [`hash_password`]'s.
+pub fn costs_otherwise(stored: &str) -> bool {
+    portcullis_strategy_local::costs_otherwise(stored)
+}

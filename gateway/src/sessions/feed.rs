@@ -151,6 +151,12 @@ impl Feed {
             Change::AccountDeleted(account) => revoked(self.sessions.end_all(*account)),
             Change::AccountChanged(account) => self.account_changed(*account).await?,
             Change::KeysChanged => self.keys_changed().await?,
+            Change::Command(account, what) => audit(&Audit {
+                event: "command",
+                target: Some(*account),
+                reason: Some(what),
+                ..Audit::default()
+            }),
         }
         Ok(())
     }

@@ -26,7 +26,13 @@ pub enum Change {
     SessionsEnded(Uuid),
     /// A signing key came or went.
     KeysChanged,
+    /// An operator did this to an account on the command line: for the audit trail of the
+    /// gateway that runs. What it changed is an event of its own.
+    Command(Uuid, String),
 }
+
+/// What the kind of a command's event begins with.
+const COMMAND: &str = "command_";
 
 /// A change and its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +58,12 @@ impl Store {
         .await
     }
 
+    /// Says what a command has done to an account.
+    pub async fn tell_of_command(&self, account: Uuid, what: &'static str) -> Stored<()> {
+        let now = self.now();
+        self.write(move |db| tell(db, &Change::Command(account, what.to_owned()), now)).await
+    }
+
     /// The number of the newest event; 0 when there never was one.
     pub async fn newest_event(&self) -> Stored<u64> {
         self.read(newest).await
@@ -68,7 +80,12 @@ impl Store {
 
 /// Writes a change's event; called in the change's own transaction.
 pub(super) fn tell(db: &Connection, change: &Change, now: UnixMillis) -> rusqlite::Result<()> {
+    let command;
     let (kind, account, sid) = match change {
+        Change::Command(uuid, what) => {
+            command = format!("{COMMAND}{what}");
+            (command.as_str(), Some(uuid), None)
+        }
         Change::AccountChanged(uuid) => ("account_changed", Some(uuid), None),
         Change::AccountDeleted(uuid) => ("account_deleted", Some(uuid), None),
         Change::SessionChanged(sid) => ("session_changed", None, Some(sid)),
@@ -104,6 +121,9 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         "session_ended" => Change::SessionEnded(row.get(3)?),
         "sessions_ended" => Change::SessionsEnded(column_uuid(row, 2)?),
         "keys_changed" => Change::KeysChanged,
+        kind if kind.starts_with(COMMAND) => {
+            Change::Command(column_uuid(row, 2)?, kind[COMMAND.len()..].to_owned())
+        }
         _ => return Err(super::unreadable(1)),
     };
     Ok(Event { id: row.get::<_, i64>(0)?.unsigned_abs(), change })

@@ -179,6 +179,14 @@ pub fn hash_password(password: &str, random: Arc<RandomSource>) -> Result<String
     Hasher::new(random).make(&password)
 }
 
+/// Whether a stored hash costs a login more or less than ours do. Until a good login has
+/// renewed it, such a one can be told from an unknown name by the time.
+pub fn costs_otherwise(stored: &str) -> bool {
+    Stored::read(stored).is_ok_and(|stored| {
+        (stored.params.m_cost(), stored.params.t_cost(), stored.params.p_cost()) != (MEMORY, PASSES, LANES)
+    })
+}
+
 fn current() -> Params {
     Params::new(MEMORY, PASSES, LANES, Some(OUTPUT)).expect("constants within argon2's ranges")
 }

@@ -11,7 +11,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use hash::hash_password;
+pub use hash::{costs_otherwise, hash_password};
 
 use hash::{Checked, Hasher, Stored};
 use password::Password;

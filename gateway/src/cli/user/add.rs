@@ -28,6 +28,7 @@ pub(super) async fn run(room: &Room, given: UserAdd) -> Result<(), Failure> {
     let as_json = given.json;
     let new = NewUser { name: given.name, email: given.email, roles: given.roles, strategy: given.strategy };
     let account = make(room.house(&registry), new, |about| from.take(about)).await?;
+    room.store.tell_of_command(account.uuid, "account_made").await.map_err(stuck)?;
     match as_json {
         true => result(&json!({ "uuid": account.uuid.to_string(), "name": account.name }).to_string()),
         false => result(&format!("account {} is made: {}", account.name, account.uuid)),

@@ -1,7 +1,10 @@
 //! Where a password comes from. What becomes of it is `accounts::manage`'s to say.
 
-use super::super::{output::Failure, password};
-use crate::accounts::manage;
+use super::super::{
+    output::{Failure, note},
+    password,
+};
+use crate::{accounts::manage, registry::builtin};
 use portcullis_plugin_api::CredentialOp;
 
 /// Where a password comes from.
@@ -20,6 +23,13 @@ impl From {
             Self::Stdin => password::from_stdin()?,
             Self::HashOnStdin => {
                 let secret = password::from_stdin()?.trim().to_owned();
+                // N-50: the time of an answer.
+                if builtin::costs_otherwise(&secret) {
+                    note(
+                        "warning: this hash does not cost what ours do, so until its owner has signed in once \
+                         the time of a failed login says that the account exists",
+                    );
+                }
                 return Ok(CredentialOp::Import { secret });
             }
         };
