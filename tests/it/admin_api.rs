@@ -180,9 +180,22 @@ fn who_did_what_to_whom_is_in_the_audit_trail_and_who_was_refused() {
     let path = format!("{USERS}/{uuid}");
     house.change(&path, json!({ "roles": ["admin"] })).expect(200, "");
     house.gateway.send(&Request::new("DELETE", &path).bearer(&eve.token)).expect(403, "forbidden");
+    let second = json!({ "strategy": "guests", "password": "another phrase of ten" });
+    let first = json!({ "strategy": "local", "password": PASSWORD });
+    for credential in [first, second] {
+        house
+            .gateway
+            .send(&house.ask("POST", &format!("{path}/credentials")).json(&credential))
+            .expect(201, "");
+    }
+    house.gateway.send(&house.ask("DELETE", &format!("{path}/sessions"))).expect(204, "");
+    house.gateway.send(&house.ask("DELETE", &format!("{path}/credentials/guests"))).expect(204, "");
     for (event, reason, account) in [
         ("admin", "account_made", "root"),
         ("admin", "account_changed", "root"),
+        ("admin", "credential_made", "root"),
+        ("admin", "sessions_ended", "root"),
+        ("admin", "credential_removed", "root"),
         ("admin_refused", "account_deleted", "eve"),
     ] {
         until(reason, || {

@@ -29,6 +29,29 @@ fn rounds() -> usize {
     std::env::var("PORTCULLIS_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20)
 }
 
+/// Whether `./tests/run --long` runs, on a machine that does nothing else: the times of the
+/// fault table are asserted there alone.
+fn is_long() -> bool {
+    std::env::var("PORTCULLIS_KILL_ROUNDS").is_ok() || std::env::var("PORTCULLIS_HELD").is_ok()
+}
+
+/// SQLite's own judgement of the whole store.
+fn is_sound(folder: &Path) {
+    let ask = "import sqlite3, sys\nprint(sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchone()[0])";
+    let said = Command::new("python3").args(["-c", ask]).arg(folder.join("portcullis.db")).output();
+    let said = said.expect("python3 runs");
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "ok\n", "{said:?}");
+}
+
+/// How many accounts there are.
+fn total(gateway: &Gateway, admin: &str, search: &str) -> u64 {
+    let all = Request::get(&format!("/auth/admin/users?page[size]=1&search={search}")).bearer(admin);
+    gateway.send(&all).expect(200, "").json()["meta"]["pagination"]["total"].as_u64().unwrap()
+}
+
+/// a second, and as much again for the debug build and the test's own start of a process.
+const RESTART: Duration = Duration::from_secs(2);
+
 /// What was acknowledged: the newest refresh token of each family, the ended ones, and names
 /// of accounts.
 #[derive(Default)]
@@ -106,6 +129,15 @@ fn a_kill_in_the_middle_of_writes_loses_nothing_that_was_told_and_tears_nothing(
         gateway = gateway.kill_and_restart();
         slowest = slowest.max(began.elapsed());
         check(&gateway, &admin, &told.lock().unwrap(), round);
+        let (there, answered) =
+            (total(&gateway, &admin, "@x.io"), told.lock().unwrap().accounts.len() as u64);
+        // Each writer may have been cut off once a round before it was answered.
+        let most = answered + 3 * (round as u64 + 1);
+        assert!((answered..=most).contains(&there), "round {round}: {answered} were told, {there} are there");
+    }
+    is_sound(gateway.folder());
+    if is_long() {
+        assert!(slowest < RESTART, "the slowest restart took {slowest:?}");
     }
     println!(
         "{} rounds, slowest recovery {slowest:?}, {} accounts",
@@ -162,7 +194,8 @@ fn bad_disk(upstream: &str) -> Option<BadDisk> {
         eprintln!("SKIPPED: no cc, so no disk that fails");
         return None;
     }
-    let text = config(upstream, "public_url = \"http://127.0.0.1:8080\"", ROUTES);
+    let open = format!("{ROUTES}\n[accounts]\nregistration = \"open\"\n[token]\nlifetime = \"1h\"\n");
+    let text = config(upstream, "public_url = \"http://127.0.0.1:8080\"", &open);
     fs::write(folder.path().join("portcullis.toml"), text).unwrap();
     Some(BadDisk { folder, library })
 }
@@ -172,7 +205,7 @@ fn on_a_bad_disk() -> Option<(Site, PathBuf)> {
     let upstream = Upstream::start();
     let disk = bad_disk(&upstream.url())?;
     let (gateway, faults) = (disk.start(), disk.faults().to_path_buf());
-    gateway.add_user("alice", PASSWORD, &["--role", "staff"]);
+    gateway.add_user("alice", PASSWORD, &["--role", "staff", "--role", "admin"]);
     let alice = login(&gateway, "alice", PASSWORD);
     Some((Site { gateway, upstream, alice }, faults))
 }
@@ -199,6 +232,7 @@ fn killed_at_any_sync_it_has_what_it_told_and_nothing_by_halves() {
         drop(gateway);
         gateway = disk.start();
         check(&gateway, &admin, &Told { accounts: told.clone(), ..Told::default() }, count);
+        is_sound(gateway.folder());
         let all = Request::get("/auth/admin/users?search=-&page[size]=100").bearer(&admin);
         let all = gateway.send(&all).expect(200, "").json();
         let there = all["meta"]["pagination"]["total"].as_u64().unwrap();
@@ -221,13 +255,22 @@ fn a_full_or_failing_disk_is_503_for_writes_and_nothing_else_and_gets_well_by_it
         for _ in 0..3 {
             try_login(&site.gateway, "alice", PASSWORD).expect(503, "store_unavailable");
         }
+        for write in writes(&site) {
+            site.send(&write).expect(503, "store_unavailable");
+        }
         site.send(&site.as_alice("/app")).expect(200, "");
         site.send(&Request::get("/public/x")).expect(200, "");
         fs::remove_file(faults.join(fault)).unwrap();
+        let freed = Instant::now();
         let told = until("the store writes again", || {
             let answer = try_login(&site.gateway, "alice", PASSWORD);
             (answer.status == 200).then_some(answer)
         });
+        if is_long() {
+            assert!(freed.elapsed() < Duration::from_secs(2), "{fault}: well after {:?}", freed.elapsed());
+        }
+        let statuses: Vec<u16> = writes(&site).iter().map(|write| site.send(write).status).collect();
+        assert_eq!(statuses, [201, 200, 201], "{fault}");
         let cookie = format!("portcullis={}", told.cookie("portcullis").unwrap());
         let Site { gateway, upstream: _upstream, alice } = site;
         let gateway = gateway.kill_and_restart();
@@ -235,7 +278,20 @@ fn a_full_or_failing_disk_is_503_for_writes_and_nothing_else_and_gets_well_by_it
             let answer = gateway.send(&Request::get("/auth/current").cookie(cookie)).expect(200, "");
             assert_eq!(answer.json()["authenticated"]["name"], "alice", "{fault}: what was told is there");
         }
+        assert_eq!(total(&gateway, &alice.token, "x.io"), 2, "{fault}: who was refused is not there");
+        is_sound(gateway.folder());
     }
+}
+
+/// What else writes: a registration, a change of one's own, an account by an admin.
+fn writes(site: &Site) -> [Request; 3] {
+    let account = |name: &str| json!({ "name": name, "email": format!("{name}@x.io"), "password": PASSWORD });
+    let signed_in = |method: &str, path: &str| Request::new(method, path).bearer(&site.alice.token);
+    [
+        Request::post("/auth/register").json(&account("rene")),
+        signed_in("PATCH", "/auth/me").json(&json!({ "display_name": "Alice" })),
+        signed_in("POST", "/auth/admin/users").json(&account("adam")),
+    ]
 }
 
 /// Logins for so long, each refused within what the store waits.
@@ -282,6 +338,7 @@ fn a_store_that_somebody_has_locked_is_503_within_two_seconds_and_known_sessions
         times.sort_unstable();
         let p99 = times[times.len() * 99 / 100];
         println!("while the store was locked: {} {what}, p99 {p99:?}", times.len());
+        assert!(!is_long() || p99 < Duration::from_millis(2500), "{what}: {p99:?}");
     }
     drop(holder.stdin.take());
     holder.wait().unwrap();

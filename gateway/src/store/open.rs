@@ -257,7 +257,19 @@ fn reader(path: &Path) -> Result<Connection, OpenError> {
 
 #[cfg(test)]
 mod tests {
-    use super::user;
+    use super::{connect, user};
+
+    // contract section 6 and the two seconds of the fault table. The figures under load are
+    // `tests/it/faults.rs`'s, in `tests/run --long`.
+    #[test]
+    fn who_finds_the_store_locked_waits_less_than_two_seconds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        std::fs::write(&path, "").unwrap();
+        let wait: i64 =
+            connect(&path).unwrap().pragma_query_value(None, "busy_timeout", |row| row.get(0)).unwrap();
+        assert!((1..2000).contains(&wait), "{wait} ms");
+    }
 
     #[test]
     fn a_user_is_named_where_the_machine_knows_a_name() {
