@@ -22,7 +22,19 @@ pub enum Outcome {
 impl Outcome {
     /// A no without a word to the person.
     pub fn denied(reason: Denial) -> Self {
-        Self::Denied(Denied { reason, message: None })
+        Self::Denied(Denied { reason, message: None, subject: None })
+    }
+
+    /// The same, about this person: the gateway counts failures on them, too, under whatever
+    /// name they were tried.
+    #[must_use]
+    pub fn about(mut self, who: Option<Subject>) -> Self {
+        match &mut self {
+            Self::Denied(denied) => denied.subject = who,
+            Self::Form(form) => form.subject = who,
+            Self::Redirect(_) | Self::Authenticated(_) => {}
+        }
+        self
     }
 }
 
@@ -54,6 +66,9 @@ pub struct Form {
     /// by [`Denial::BadCredentials`].
     #[serde(with = "wire::base64_text")]
     pub flow: Vec<u8>,
+    /// Whom it is about, as in [`Denied::subject`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
 }
 
 /// One field of a form.
@@ -140,6 +155,10 @@ pub struct Authenticated {
     /// The longest that a session from this login may live, if shorter than ours.
     #[serde(default, rename = "session_max_s", with = "wire::maybe_seconds")]
     pub session_max: Option<Duration>,
+    /// They have replaced their secret on the way in: all their older sessions end, and they
+    /// are told.
+    #[serde(default)]
+    pub secret_changed: bool,
 }
 
 impl Authenticated {
@@ -155,6 +174,7 @@ impl Authenticated {
             provider_session: None,
             renewed_secret: None,
             session_max: None,
+            secret_changed: false,
         }
     }
 }
@@ -168,6 +188,10 @@ pub struct Denied {
     /// the right password, or in a provider's own words.
     #[serde(default)]
     pub message: Option<String>,
+    /// Whom it was about, where the strategy knows: it never reaches the client, and says
+    /// nothing of the secret. Failures are counted on them under all their names together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
 }
 
 /// Why not.
@@ -189,5 +213,32 @@ impl std::fmt::Debug for Authenticated {
     // Without the renewed secret and the state, and without claims, which are somebody's private data.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Authenticated").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_library_says_is_read_and_says_no_more() {
+        let read = |text: &str| serde_json::from_str::<Outcome>(text).unwrap();
+        let Outcome::Denied(denied) = read(r#"{"outcome":"denied","reason":"bad_credentials"}"#) else {
+            panic!()
+        };
+        assert_eq!((denied.reason, denied.subject), (Denial::BadCredentials, None));
+        let Outcome::Authenticated(who) = read(r#"{"outcome":"authenticated","subject":"s"}"#) else {
+            panic!()
+        };
+        assert!(!who.secret_changed);
+        let Outcome::Form(form) = read(r#"{"outcome":"form","fields":[]}"#) else { panic!() };
+        assert_eq!(form.subject, None);
+    }
+
+    #[test]
+    fn an_outcome_is_about_somebody() {
+        let who = Subject::new("s");
+        let Outcome::Denied(denied) = Outcome::denied(Denial::Locked).about(who.clone()) else { panic!() };
+        assert_eq!(denied.subject, who);
     }
 }

@@ -71,6 +71,8 @@ pub(super) fn refusal(error: CallError) -> Problem {
         CallError::BadRequest { field, message } => malformed(format!("{field}: {message}")),
         CallError::Busy => Code::Busy.into(),
         CallError::ProviderInvalid => Code::ProviderInvalid.into(),
-        CallError::Unavailable | CallError::Unsupported => Code::StrategyUnavailable.into(),
+        CallError::Unavailable | CallError::Unusable | CallError::Unsupported => {
+            Code::StrategyUnavailable.into()
+        }
     }
 }

@@ -281,7 +281,9 @@ fn refusal(id: &str, error: CallError) -> Refused {
         }
         CallError::Unsupported => Refused::Strategy(format!("the strategy `{id}` cannot do this")),
         CallError::Busy => Refused::Busy(id.to_owned()),
-        CallError::Unavailable | CallError::ProviderInvalid => Refused::Undecided(id.to_owned()),
+        CallError::Unavailable | CallError::Unusable | CallError::ProviderInvalid => {
+            Refused::Undecided(id.to_owned())
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod proof;
 pub(crate) mod proposal;
 pub(crate) mod recovery;
 pub(crate) mod register;
+pub(crate) mod renewed;
 pub(crate) mod reset;
 pub(crate) mod sessions;
 pub(crate) mod strategies;

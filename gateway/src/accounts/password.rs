@@ -3,7 +3,7 @@
 
 use super::{
     input::{self, store_failed},
-    keeper, me, post, proof,
+    keeper, me, proof, renewed,
 };
 use crate::{
     control::{Ask, Reply},
@@ -11,10 +11,8 @@ use crate::{
         body::Body,
         fresh::{self, Fresh},
     },
-    mail::Notice,
     problem::{Code, Problem},
     sessions::LiveSession,
-    telemetry::Audit,
 };
 use http::StatusCode;
 
@@ -49,22 +47,9 @@ async fn change(ask: &Ask<'_>, session: &LiveSession, body: &Body) -> Result<Rep
     };
     let swap = proved.old.zip(proved.new);
     let secret = swap.as_ref().map(|(_, new)| new.clone());
-    let (control, now) = (ask.control, ask.control.clock.now());
-    let changed = control.store.change_secret(account.uuid, strategy.id(), swap, now).await;
-    if !changed.map_err(|e| store_failed(&e))? {
-        // Somebody was quicker, with the same current password.
+    let Some(account) = renewed::tell(ask, &account, strategy.id(), swap).await? else {
         return Err(Code::WrongCurrent.into());
-    }
-    control.sessions.end_all(account.uuid);
-    ask.audit(Audit {
-        event: "password_changed",
-        account: Some(&account.name),
-        strategy: Some(strategy.id()),
-        ..Audit::default()
-    });
-    post::notice(ask, account.verified_email(), Notice::Password).await;
-    let current = control.store.account(account.uuid).await.map_err(|e| store_failed(&e))?;
-    let account = current.ok_or(Code::LoginRequired)?;
+    };
     let new = Fresh { account: &account, strategy: strategy.id(), secret, former: Some(session), external };
     let answer = fresh::sign_in(ask, new, &asked, StatusCode::OK).await?;
     answer.ok_or(Code::LoginRequired.into())

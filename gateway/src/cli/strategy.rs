@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    login::preview,
+    login::{preview, who},
     random::Random,
     registry::{CallError, Instance, Registry},
     telemetry,
@@ -108,6 +108,11 @@ async fn diagnosis(
     let mut steps = vec![start];
     if strategy.failure().is_none() {
         let named = user.is_some();
+        // As a login by this strategy takes it: the account's own name too.
+        let user = user.map(|user| match strategy.operations().credentials {
+            true => user,
+            false => who::without_ending(id, &user).to_owned(),
+        });
         let asking = strategy.diagnose(call, Diagnose { user });
         match progress::during("trying out the strategy", asking).await {
             Ok(found) => {

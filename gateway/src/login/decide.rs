@@ -91,7 +91,7 @@ pub(super) async fn on(
 }
 
 /// A no that the strategy lets the person hear: it was no wrong name or password.
-pub(crate) fn told(Denied { reason, message }: Denied) -> Option<Refusal> {
+pub(crate) fn told(Denied { reason, message, .. }: Denied) -> Option<Refusal> {
     let (code, reason) = match reason {
         Denial::NotAdmitted => (Code::NotAdmitted, "not_admitted"),
         Denial::Locked => (Code::Locked, "locked_by_strategy"),
@@ -144,6 +144,8 @@ pub(super) fn undecided(error: CallError, asked: &Asked) -> Problem {
         CallError::BadRequest { field, message } => malformed(format!("{field}: {message}")),
         CallError::ProviderInvalid => Code::ProviderInvalid.into(),
         CallError::Weak(message) => Problem::from(Code::WeakPassword).detail(message),
-        CallError::Unavailable | CallError::Unsupported => Code::StrategyUnavailable.into(),
+        CallError::Unavailable | CallError::Unusable | CallError::Unsupported => {
+            Code::StrategyUnavailable.into()
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::{
     who::store_failed,
 };
 use crate::{
+    accounts::renewed,
     control::Ask,
     problem::{Code, Problem},
     registry::Instance,
@@ -123,12 +124,17 @@ pub(super) async fn admit(
     who: Authenticated,
     via: Via,
 ) -> Result<Decided, Problem> {
+    let changed = who.secret_changed;
     let Some(judged) = judge(ask, strategy, who)? else { return Ok(Decided::not_admitted("admit")) };
     let Judged { login, record, session_max } = judged;
     let (store, now) = (&ask.control.store, ask.control.clock.now());
     match store.external_login(login, now).await.map_err(|error| store_failed(&error))? {
         ExternalOutcome::Account(account) => {
             tell(ask, account.uuid).await;
+            let account = match changed {
+                true => renewed::tell(ask, &account, strategy.id(), None).await?.unwrap_or(account),
+                false => account,
+            };
             Ok(Decided::Admitted(Box::new(Admitted::external(account, strategy.id(), record, session_max))))
         }
         ExternalOutcome::NotProvisioned => Ok(Decided::not_admitted("provision")),

@@ -6,7 +6,7 @@ use crate::{
     registry::scripted,
     store::{AccountChange, NewAccount, NewCredential},
 };
-use portcullis_plugin_api::{Denial, Denied, Outcome, StrategyError};
+use portcullis_plugin_api::{Authenticated, Denial, Denied, Outcome, StrategyError, Subject};
 use serde_json::{Value, json};
 
 const CORP: &str = "[strategies.corp]\nkind = \"ldap\"\n";
@@ -220,7 +220,7 @@ async fn a_no_after_the_right_password_says_why_and_is_no_failure() {
     for (reason, code) in [(Denial::Locked, "locked"), (Denial::NotAdmitted, "not_admitted")] {
         for _ in 0..3 {
             let message = Some("Your account is <locked> there.".to_owned());
-            scripted::answer(Ok(Outcome::Denied(Denied { reason, message })));
+            scripted::answer(Ok(Outcome::Denied(Denied { reason, message, subject: None })));
             let answer = post(&gateway, "right").await;
             assert_eq!((answer.status, answer.code().as_str()), (403, code));
             assert_eq!(answer.json()["detail"], "Your account is <locked> there.");
@@ -256,4 +256,72 @@ async fn a_role_that_a_later_login_did_not_bring_is_gone_from_earlier_sessions_a
     let second = sign_in(&gateway, "s", json!({"groups": []})).await.cookie();
     assert_eq!(gateway.who(&first).await["roles"], json!([]));
     assert_eq!(gateway.who(&second).await["roles"], json!([]));
+}
+
+async fn post_as(gateway: &Gateway, name: &str, answer: Outcome) -> (u16, String) {
+    scripted::answer(Ok(answer));
+    let body = json!({"username": name, "password": "x"}).to_string();
+    let answer = gateway.post("/login/corp").json(&body).send().await;
+    let code = if answer.status == 200 { String::new() } else { answer.code() };
+    (answer.status, code)
+}
+
+fn wrong(subject: Option<&str>) -> Outcome {
+    Outcome::denied(Denial::BadCredentials).about(subject.and_then(Subject::new))
+}
+
+// Row L-05.
+#[tokio::test]
+async fn failures_are_counted_on_a_person_under_all_their_names_together() {
+    let gateway = with("[lockout]\nfailures = 3").await;
+    let right = || Outcome::Authenticated(Box::new(scripted::who("s", &json!({"name": "al"}))));
+    let bad = || (401, "bad_credentials".to_owned());
+    let locked = || (403, "locked".to_owned());
+    for name in ["al", "al@x.test", "al2@x.test"] {
+        assert_eq!(post_as(&gateway, name, wrong(Some("s"))).await, bad(), "{name}");
+    }
+    // Whatever it was: who guesses under a fourth name hears nothing of the password.
+    for name in ["al", "al2@x.test", "al3@x.test"] {
+        for outcome in
+            [wrong(Some("s")), right(), Outcome::denied(Denial::NotAdmitted).about(Subject::new("s"))]
+        {
+            assert_eq!(post_as(&gateway, name, outcome).await, locked(), "{name}");
+        }
+    }
+    assert_eq!(post_as(&gateway, "bob", wrong(Some("t"))).await, bad(), "somebody else");
+    for _ in 0..3 {
+        assert_eq!(post_as(&gateway, "nobody", wrong(None)).await, bad());
+    }
+    let body = json!({"username": "nobody", "password": "x"}).to_string();
+    assert_eq!(gateway.post("/login/corp").json(&body).send().await.code(), "locked");
+
+    gateway.advance(16 * 60);
+    assert_eq!(post_as(&gateway, "al3@x.test", right()).await.0, 200);
+    // There is an account now, and its lock is an operator's to open.
+    for name in ["al", "al@x.test", "al2@x.test"] {
+        assert_eq!(post_as(&gateway, name, wrong(Some("s"))).await, bad(), "{name}");
+    }
+    assert_eq!(post_as(&gateway, "al3@x.test", right()).await, locked());
+    gateway.control.store.unlock("al@corp").await.unwrap();
+    assert_eq!(post_as(&gateway, "al3@x.test", right()).await.0, 200);
+    // A success clears the person's count, and undecided logins leave none.
+    for name in ["a", "b", "c", "d"] {
+        assert_eq!(post_as(&gateway, name, wrong(Some("s"))).await, bad());
+        assert_eq!(post_as(&gateway, "al", right()).await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_on_the_way_in_ends_all_older_sessions() {
+    let gateway = with("").await;
+    let older = sign_in(&gateway, "s", json!({})).await.cookie();
+    let other = sign_in(&gateway, "t", json!({})).await.cookie();
+    assert_ne!(gateway.who(&older).await, false);
+    let changed = Authenticated { secret_changed: true, ..scripted::who("s", &json!({})) };
+    scripted::answer(Ok(Outcome::Authenticated(Box::new(changed))));
+    let newer = post(&gateway, "right").await;
+    assert_eq!(newer.status, 200, "{}", newer.text);
+    assert_eq!(gateway.who(&older).await, json!(false));
+    assert_ne!(gateway.who(&newer.cookie()).await, false);
+    assert_ne!(gateway.who(&other).await, false);
 }

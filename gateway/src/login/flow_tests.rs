@@ -173,7 +173,7 @@ async fn a_no_of_the_provider_is_a_page_with_its_code_escaped() {
     let gateway = with("").await;
     let started = start(&gateway, "/login/hub", None).await;
     let message = Some("access_denied<script>".to_owned());
-    scripted::answer(Ok(Outcome::Denied(Denied { reason: Denial::ProviderRefused, message })));
+    scripted::answer(Ok(Outcome::Denied(Denied { reason: Denial::ProviderRefused, message, subject: None })));
     let answer = back(&gateway, &format!("error=x&state={}", started.state), &started.cookie).await;
     assert_eq!((answer.status, answer.field("set-cookie")), (403, ""));
     assert!(answer.text.contains("access_denied&lt;script&gt;"), "{}", answer.text);
@@ -216,7 +216,7 @@ fn new_password(flow: &[u8]) -> Outcome {
         required: true,
     };
     let message = Some("Your password has <expired>.".into());
-    Outcome::Form(Form { fields: vec![field], message, flow: flow.to_vec() })
+    Outcome::Form(Form { fields: vec![field], message, flow: flow.to_vec(), subject: None })
 }
 
 #[tokio::test]

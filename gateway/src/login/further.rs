@@ -8,7 +8,7 @@ use super::{
     decide::{self, call, undecided},
     finish,
     kept::{Kept, put_back, take},
-    page, throttle, who,
+    page, person, throttle, who,
 };
 use crate::{
     control::{Ask, Reply},
@@ -42,11 +42,11 @@ pub(super) async fn step(
 
 async fn decided(ask: &Ask<'_>, strategy: &Instance, kept: &Kept, asked: Asked) -> Result<Reply, Problem> {
     // A wrong code is a failure like a wrong password, of whoever was typed in first.
-    let tried = match &kept.identifier {
+    let mut tried = match &kept.identifier {
         Some(identifier) => {
             let named = who::find(ask, strategy, identifier).await?;
             let reservation = throttle::count(ask, strategy.id(), &named).await?;
-            Some(Tried { named, reservation, is_further: true })
+            Some(Tried { named, reservation, person: None, is_further: true })
         }
         None => None,
     };
@@ -58,11 +58,22 @@ async fn decided(ask: &Ask<'_>, strategy: &Instance, kept: &Kept, asked: Asked) 
         resume_url: callback::url(ask, strategy),
         state: next.clone(),
     };
-    let decided = match strategy.resume(call(ask, strategy), resume).await {
+    let counted = match (strategy.resume(call(ask, strategy), resume).await, &mut tried) {
+        (Ok(outcome), Some(tried)) => {
+            let person = person::count(ask, strategy, &tried.named, &outcome).await;
+            person.map(|person| {
+                tried.person = person;
+                outcome
+            })
+        }
+        (Ok(outcome), None) => Ok(outcome),
+        (Err(error), _) => Err(undecided(error, &asked)),
+    };
+    let decided = match counted {
         Ok(outcome) => {
             decide::on(ask, strategy, None, outcome, "bad_further_step", asked.link.as_ref(), Via::Form).await
         }
-        Err(error) => Err(undecided(error, &asked)),
+        Err(problem) => Err(problem),
     };
     finish(ask, strategy, &asked, tried, &next, decided).await
 }

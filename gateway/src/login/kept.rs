@@ -87,7 +87,7 @@ impl Kept {
             required: *required,
         };
         let fields = kept.fields.iter().map(field).collect();
-        Some(Form { fields, message: kept.message.clone(), flow: Vec::new() })
+        Some(Form { fields, message: kept.message.clone(), ..Form::default() })
     }
 
     /// How the login was asked for. `form` is what this step brought.

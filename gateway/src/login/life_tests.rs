@@ -82,6 +82,12 @@ async fn a_no_ends_the_session_and_an_outage_does_not_for_a_time() {
     look_again::pass(&gateway.control).await.unwrap();
     assert_eq!((refreshes(), gateway.who(&cookie).await), (1, json!(false)));
 
+    let cookie = sign_in(&gateway, who(&json!({}))).await.cookie();
+    gateway.advance(300);
+    scripted::answer(Err(StrategyError::UnusableCredential("over 1000 groups".into())));
+    look_again::pass(&gateway.control).await.unwrap();
+    assert_eq!(gateway.who(&cookie).await, json!(false), "about this one person, so no outage");
+
     let gateway = with("[session]\nidle = \"12h\"").await;
     let cookie = sign_in(&gateway, who(&json!({}))).await.cookie();
     for hours in 0..7 {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock::UnixMillis,
     control::Control,
+    registry::CallError,
     sessions::ExternalRecord,
     store::{DueRefresh, Stored},
     telemetry::{Audit, audit},
@@ -105,6 +106,8 @@ async fn ask(control: &Control, due: &DueRefresh) -> Seen {
     match strategy.refresh(call, Refresh { subject, state: state.to_vec() }).await {
         Ok(Outcome::Authenticated(who)) => believed(control, due, &who),
         Ok(_) => Seen::No("refused_by_strategy"),
+        // No outage: a login in this state is refused, and a session would keep what it had.
+        Err(CallError::Unusable) => Seen::No("unusable"),
         Err(_) => Seen::Unclear,
     }
 }

@@ -2,7 +2,7 @@
 //! the count of failures, the strategy, admission, the session, the answer.
 //!
 //! `body/` the fields of a request · `asked.rs` what they ask for · `who.rs` the account
-//! that is meant · `throttle.rs` the count of failures · `decide.rs` what a strategy's
+//! that is meant · `throttle.rs`, `person.rs` the count of failures · `decide.rs` what a strategy's
 //! answer comes to · `admit.rs`, `external.rs`, `believe.rs` what of it is believed ·
 //! `kept.rs` a login between its steps · `further.rs` the next step by a form ·
 //! `callback.rs` the next step by a provider · `link.rs` a login added to an account · `open.rs` the session · `answer.rs` what the
@@ -27,6 +27,7 @@ pub(crate) mod look_again;
 pub(crate) mod notice;
 pub(crate) mod open;
 pub(crate) mod page;
+mod person;
 pub(crate) mod preview;
 pub(crate) mod refresh;
 pub mod return_to;
@@ -71,6 +72,8 @@ fn counted(ask: &Ask<'_>, strategy: &Instance, answer: Result<Reply, Problem>) -
 struct Tried {
     named: Named,
     reservation: Reservation,
+    /// The same on whom the strategy says it was about.
+    person: Option<Reservation>,
     /// It tries a further step: the form again means that it was wrong.
     is_further: bool,
 }
@@ -82,9 +85,9 @@ async fn log_in(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply
     let asked = Asked { link: link_to(ask, body).await?, ..Asked::read(ask, body)? };
     let named = who::find(ask, strategy, &asked.identifier).await?;
     let reservation = throttle::count(ask, strategy.id(), &named).await?;
-    let tried = Tried { named, reservation, is_further: false };
+    let mut tried = Tried { named, reservation, person: None, is_further: false };
     let state = ask.control.random.opaque();
-    let decided = decide(ask, strategy, &asked, &tried.named, &state).await;
+    let decided = decide(ask, strategy, &asked, &mut tried, &state).await;
     finish(ask, strategy, &asked, Some(tried), &state, decided).await
 }
 
@@ -116,9 +119,10 @@ async fn decide(
     ask: &Ask<'_>,
     strategy: &Instance,
     asked: &Asked,
-    named: &Named,
+    tried: &mut Tried,
     state: &str,
 ) -> Result<Decided, Problem> {
+    let named = &tried.named;
     let handed = match strategy.operations().credentials {
         true => who::credential(ask, strategy.id(), named).await?,
         false => None,
@@ -136,6 +140,7 @@ async fn decide(
     };
     let outcome =
         strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, asked))?;
+    tried.person = person::count(ask, strategy, named, &outcome).await?;
     let reason = named.reason(handed.is_some() || !strategy.operations().credentials);
     decide::on(ask, strategy, handed, outcome, reason, asked.link.as_ref(), Via::Form).await
 }
@@ -149,14 +154,17 @@ async fn finish(
     state: &str,
     decided: Result<Decided, Problem>,
 ) -> Result<Reply, Problem> {
-    let (named, reservation, was_further) = match tried {
-        Some(Tried { named, reservation, is_further }) => (Some(named), Some(reservation), is_further),
-        None => (None, None, false),
+    let (named, counted, was_further) = match tried {
+        Some(Tried { named, reservation, person, is_further }) => {
+            (Some(named), [Some(reservation), person], is_further)
+        }
+        None => (None, [None, None], false),
     };
+    let counted = counted.into_iter().flatten();
     let answer = match decided {
         Ok(Decided::Admitted(admitted)) => match open::session(ask, &admitted, asked).await {
             Ok(Some(opened)) => {
-                if let Some(reservation) = reservation {
+                for reservation in counted {
                     throttle::clear(ask, reservation).await;
                 }
                 ask.control.metrics.login(strategy.id(), "success");
@@ -197,7 +205,7 @@ async fn finish(
         Err(problem) => Err(problem),
     };
     // Nothing was decided, or it was no wrong password: nothing failed.
-    if let Some(reservation) = reservation {
+    for reservation in counted {
         throttle::give_back(ask, reservation).await;
     }
     answer

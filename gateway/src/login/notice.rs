@@ -42,7 +42,7 @@ async fn heard(
         CallError::ProviderInvalid => malformed("the notice is not acceptable"),
         CallError::Unsupported => Code::NotFound.into(),
         CallError::Busy => Code::Busy.into(),
-        CallError::Unavailable | CallError::Weak(_) => Code::StrategyUnavailable.into(),
+        CallError::Unavailable | CallError::Unusable | CallError::Weak(_) => Code::StrategyUnavailable.into(),
     })?;
     end_all(ask, strategy, reply).await?;
     Ok(Response::new(Bytes::new()))

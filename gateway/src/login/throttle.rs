@@ -12,16 +12,55 @@ use crate::{
 /// Counts one failure in advance, or says no. The answers are the same for names that
 /// nobody has.
 pub(crate) async fn count(ask: &Ask<'_>, strategy: &str, named: &Named) -> Result<Reservation, Problem> {
+    counted(ask, strategy, named, &named.key, true).await
+}
+
+/// The same on whom it was about. Their address was counted with the name.
+pub(super) async fn count_person(
+    ask: &Ask<'_>,
+    strategy: &str,
+    named: &Named,
+    person: &str,
+) -> Result<Reservation, Problem> {
+    counted(ask, strategy, named, person, false).await
+}
+
+/// The same work, on a key that nobody has and that never locks.
+pub(super) async fn count_nobody(ask: &Ask<'_>, key: &str) -> Result<Option<Reservation>, Problem> {
+    let limits = LockoutLimits { failures: u32::MAX, ..limits(ask) };
+    let (store, now) = (&ask.control.store, ask.control.clock.now());
+    let attempt = store.attempt_again(key, ask.request.client, limits, now).await;
+    Ok(match attempt.map_err(|e| store_failed(&e))? {
+        Attempt::Counted(reservation) => Some(reservation),
+        _ => None,
+    })
+}
+
+fn limits(ask: &Ask<'_>) -> LockoutLimits {
     let lockout = &ask.control.config.lockout;
-    let limits = LockoutLimits {
+    LockoutLimits {
         failures: lockout.failures,
         window: lockout.window,
         duration: lockout.duration,
         account_failures: lockout.account_failures,
         per_address: lockout.per_address,
-    };
+    }
+}
+
+async fn counted(
+    ask: &Ask<'_>,
+    strategy: &str,
+    named: &Named,
+    key: &str,
+    of_address: bool,
+) -> Result<Reservation, Problem> {
+    let limits = limits(ask);
     let now = ask.control.clock.now();
-    let attempt = ask.control.store.attempt(&named.key, ask.request.client, limits, now).await;
+    let (store, client) = (&ask.control.store, ask.request.client);
+    let attempt = match of_address {
+        true => store.attempt(key, client, limits, now).await,
+        false => store.attempt_again(key, client, limits, now).await,
+    };
     let (code, reason, again) = match attempt.map_err(|e| store_failed(&e))? {
         Attempt::Counted(reservation) => return Ok(reservation),
         Attempt::Locked(_) => (Code::Locked, "account_and_network", None),

@@ -79,7 +79,7 @@ pub(super) async fn find(ask: &Ask<'_>, strategy: &Instance, identifier: &str) -
 
 /// The name as a directory knows it: `ann@corp`, as the account is called here, is `ann` at
 /// `corp`'s own form (contract section 1, Names).
-pub(super) fn without_ending<'t>(strategy: &str, typed: &'t str) -> &'t str {
+pub(crate) fn without_ending<'t>(strategy: &str, typed: &'t str) -> &'t str {
     match typed.trim_end().rsplit_once('@') {
         Some((name, ending)) if !name.trim().is_empty() && ending.eq_ignore_ascii_case(strategy) => name,
         _ => typed,

@@ -24,6 +24,8 @@ pub enum CallError {
     Busy,
     /// It could not decide.
     Unavailable,
+    /// What is known of this one person cannot be used.
+    Unusable,
     /// A provider answered it what it may not answer.
     ProviderInvalid,
     /// The request's fields are of no use to it.
@@ -183,6 +185,7 @@ impl Runner {
                 tracing::warn!(strategy = %self.id, request_id, error = %error, "the strategy could not decide");
                 match error {
                     StrategyError::ProviderInvalid(_) => CallError::ProviderInvalid,
+                    StrategyError::UnusableCredential(_) => CallError::Unusable,
                     _ => CallError::Unavailable,
                 }
             }

@@ -2,11 +2,13 @@
 //! strategy asked to be kept.
 
 use super::{
-    Credential, NewCredential, Store, Stored, column_uuid,
+    Credential, NewCredential, Store, Stored, accounts,
+    accounts::account,
+    column_uuid,
     events::{Change, tell},
     mailed, millis, sessions,
 };
-use crate::clock::UnixMillis;
+use crate::{clock::UnixMillis, sessions::Account};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
@@ -22,6 +24,25 @@ impl Store {
             .query_row([account.to_string(), strategy], |row| {
                 Ok(Credential { account: column_uuid(row, 0)?, subject: row.get(1)?, secret: row.get(2)? })
             })
+            .optional()
+        })
+        .await
+    }
+
+    /// The account that this subject of a strategy opens, in whatever realm.
+    pub async fn account_of_subject(&self, strategy: &str, subject: &str) -> Stored<Option<Account>> {
+        let (strategy, subject) = (strategy.to_owned(), subject.to_owned());
+        self.read(move |db| {
+            // A strategy has few realms, so each is looked into by the index.
+            db.prepare_cached(&format!(
+                "WITH RECURSIVE realms (realm) AS (SELECT min(realm) FROM credentials WHERE strategy = ?1 UNION ALL \
+                 SELECT (SELECT min(c.realm) FROM credentials AS c WHERE c.strategy = ?1 AND c.realm > r.realm) \
+                 FROM realms AS r WHERE r.realm IS NOT NULL) \
+                 SELECT {} FROM realms AS r JOIN credentials AS c ON c.strategy = ?1 AND c.realm = r.realm AND \
+                 c.subject = ?2 JOIN accounts AS a ON a.uuid = c.account ORDER BY c.created LIMIT 1",
+                accounts::COLUMNS
+            ))?
+            .query_row([strategy, subject], |row| account(row, 0))
             .optional()
         })
         .await

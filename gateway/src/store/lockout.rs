@@ -97,9 +97,31 @@ impl Store {
         limits: LockoutLimits,
         now: UnixMillis,
     ) -> Stored<Attempt> {
+        self.attempt_in_turn(account, client, true, limits, now).await
+    }
+
+    /// The same attempt on somebody else: its address is counted already.
+    pub async fn attempt_again(
+        &self,
+        account: &str,
+        client: IpAddr,
+        limits: LockoutLimits,
+        now: UnixMillis,
+    ) -> Stored<Attempt> {
+        self.attempt_in_turn(account, client, false, limits, now).await
+    }
+
+    async fn attempt_in_turn(
+        &self,
+        account: &str,
+        client: IpAddr,
+        of_address: bool,
+        limits: LockoutLimits,
+        now: UnixMillis,
+    ) -> Stored<Attempt> {
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let (attempt, others) = self.attempt_now(account, client, limits, now).await?;
+            let (attempt, others) = self.attempt_now(account, client, of_address, limits, now).await?;
             let Some(others) = others else { return Ok(attempt) };
             if tokio::time::timeout_at(until, others.decided()).await.is_err() {
                 return Ok(attempt);
@@ -111,6 +133,7 @@ impl Store {
         &self,
         account: &str,
         client: IpAddr,
+        of_address: bool,
         limits: LockoutLimits,
         now: UnixMillis,
     ) -> Stored<(Attempt, Option<Coming>)> {
@@ -118,7 +141,7 @@ impl Store {
         let underway = self.inner.underway.clone();
         self.write(move |db| {
             let pair = pair(db, &key, &account, client)?;
-            let address = address(&key, client);
+            let address = of_address.then(|| address(&key, client));
             let whole = whole(&key, &pair, &account);
             let mut tried = load(db, &pair)?;
             if let Some(until) = tried.locked(limits.window, now) {
@@ -129,7 +152,7 @@ impl Store {
             if anywhere.times.len() >= at_least_one(limits.account_failures) && !is_known(db, &pair, now)? {
                 return Ok((Attempt::Closed, None));
             }
-            let mut seen = load(db, &address)?;
+            let mut seen = address.as_ref().map(|at| load(db, at)).transpose()?.unwrap_or_default();
             if let Some(seconds) = seen.too_many(limits.per_address, now) {
                 return Ok((Attempt::TooMany(seconds), None));
             }
@@ -144,7 +167,9 @@ impl Store {
             seen.times.push(now);
             save(db, &whole, &anywhere, now.plus(DAY))?;
             save(db, &pair, &tried, now.plus(limits.window))?;
-            save(db, &address, &seen, now.plus(MINUTE))?;
+            if let Some(address) = &address {
+                save(db, address, &seen, now.plus(MINUTE))?;
+            }
             let _underway = underway.begin(&pair);
             Ok((Attempt::Counted(Reservation { pair, account: whole, address, at: now, _underway }), None))
         })
@@ -156,7 +181,7 @@ impl Store {
         self.write(move |db| {
             take_off(db, &reservation.pair, reservation.at)?;
             take_off(db, &reservation.account, reservation.at)?;
-            take_off(db, &reservation.address, reservation.at)
+            reservation.address.map_or(Ok(()), |address| take_off(db, &address, reservation.at))
         })
         .await
     }
@@ -173,7 +198,7 @@ impl Store {
                 other => take_off(db, other, reservation.at)?,
             }
             take_off(db, &reservation.account, reservation.at)?;
-            take_off(db, &reservation.address, reservation.at)
+            reservation.address.map_or(Ok(()), |address| take_off(db, &address, reservation.at))
         })
         .await
     }

@@ -173,8 +173,8 @@ pub struct Reservation {
     pair: lockout::Counter,
     /// The account from anywhere.
     account: lockout::Counter,
-    /// The address, whatever the account.
-    address: lockout::Counter,
+    /// The address, whatever the account; none: it was counted by another one.
+    address: Option<lockout::Counter>,
     /// When it was counted.
     at: UnixMillis,
     _underway: underway::Attempting,

@@ -46,6 +46,7 @@ pub(crate) fn form(username: &str, message: &str) -> Form {
         message: Some(message.to_owned()),
         // Who it is, and nothing that could be used instead of the old password.
         flow: json!({ "username": username }).to_string().into_bytes(),
+        subject: None,
     }
 }
 
@@ -91,25 +92,33 @@ impl Ldap {
         fit_for_the_wire("current", &old)?;
         fit_for_the_wire("next", &new)?;
         if *new != *again {
-            return Ok(Outcome::Form(form(username, "The two new passwords differ. Try again.")));
+            let message = "differs from the other new password; type both again".to_owned();
+            return Err(StrategyError::BadRequest { field: "next_confirm".to_owned(), message });
         }
         if !self.may_change() {
-            return Ok(Outcome::Form(form(username, NO_WAY)));
+            return Err(StrategyError::WeakSecret(NO_WAY.to_owned()));
         }
         let (until, end) = self.deadlines();
-        let dn = match &self.settings.direct {
-            Some(template) if template.is_dn => Some(template.fill(username)),
-            _ => self.find(username, until).await?.map(|entry| entry.dn),
+        let (dn, subject) = match &self.settings.direct {
+            Some(template) if template.is_dn => (template.fill(username), None),
+            _ => match self.find(username, until).await? {
+                Some(entry) => (entry.dn.clone(), person::subject(&self.settings, &entry).ok()),
+                None => return Ok(Outcome::denied(Denial::BadCredentials)),
+            },
         };
-        let Some(dn) = dn else { return Ok(Outcome::denied(Denial::BadCredentials)) };
         match self.replace(&dn, &old, &new, until).await? {
             Changed::Done => {
                 let who = Credentials { username: username.to_owned(), password: new };
-                self.sign_in(&who, self.directory.deadline().min(end)).await
+                let mut outcome = self.sign_in(&who, self.directory.deadline().min(end)).await?;
+                if let Outcome::Authenticated(who) = &mut outcome {
+                    who.secret_changed = true;
+                }
+                Ok(outcome)
             }
-            Changed::WrongOld => Ok(Outcome::denied(Denial::BadCredentials)),
-            Changed::Barred(denied) => Ok(Outcome::Denied(denied)),
-            Changed::NotTaken(sentence) => Ok(Outcome::Form(form(username, &sentence))),
+            Changed::WrongOld => Ok(Outcome::denied(Denial::BadCredentials).about(subject)),
+            Changed::Barred(denied) => Ok(Outcome::Denied(denied).about(subject)),
+            // The old one was right, so nobody failed: the same page again, and its reason.
+            Changed::NotTaken(sentence) => Err(StrategyError::WeakSecret(sentence)),
         }
     }
 

@@ -79,6 +79,11 @@ impl Ldap {
         if self.settings.service.is_none() {
             let detail = "there is no service account, so nobody can be looked up without their password";
             steps.add("base", None, detail, None);
+            if request.user.is_some() {
+                let detail =
+                    "not tried, for it takes their password: whether they are found, and their groups";
+                steps.add("person", None, detail, Some(advice::NO_SERVICE.to_owned()));
+            }
         } else if self.base(&mut connection, until, &mut steps).await {
             match &request.user {
                 Some(user) => self.person(&mut connection, user, until, &mut steps).await,
@@ -197,10 +202,16 @@ impl Ldap {
     }
 
     async fn person(&self, connection: &mut Connection, user: &str, until: Instant, steps: &mut Steps) {
-        let filter = self.settings.filter.fill(&[(USERNAME, user.as_bytes())]);
+        // Where and by what a login finds them.
+        let template = self.settings.direct.as_ref().filter(|template| template.is_dn);
+        let own = template.map(|template| template.fill(user));
+        let filter = match own.is_some() && !self.settings.own_filter {
+            true => filter::anything(),
+            false => self.settings.filter.fill(&[(USERNAME, user.as_bytes())]),
+        };
         let request = Search {
-            base: &self.settings.base,
-            scope: Scope::Subtree,
+            base: own.as_deref().unwrap_or(&self.settings.base),
+            scope: if own.is_some() { Scope::Base } else { Scope::Subtree },
             filter: &filter,
             attributes: &person::attributes(&self.settings),
             most: 2,
@@ -213,8 +224,12 @@ impl Ldap {
                 return steps.skipped(&["groups"]);
             }
         };
+        let is_called_so = |entry: &Entry| match template {
+            Some(template) => spelling::by_name(template, user, entry),
+            None => spelling::by_filter(&self.settings.filter, user, entry),
+        };
         match found.entries.as_slice() {
-            [entry] if !found.more && !spelling::by_filter(&self.settings.filter, user, entry) => {
+            [entry] if !found.more && !is_called_so(entry) => {
                 let detail = format!("{shown} finds {}, which is not called exactly so", entry.dn);
                 steps.bad("person", detail, advice::SPELLING);
                 steps.skipped(&["groups"]);
@@ -225,8 +240,16 @@ impl Ldap {
                 self.groups_of(connection, entry, until, steps).await;
             }
             [] => {
-                let detail = format!("{shown} is not found below {}", self.settings.base);
-                steps.bad("person", detail, advice::NOT_FOUND);
+                match &own {
+                    Some(dn) => {
+                        let detail = format!("{shown} would be {}, which is not found", dn.escape_debug());
+                        steps.bad("person", detail, advice::NOT_THERE);
+                    }
+                    None => {
+                        let detail = format!("{shown} is not found below {}", self.settings.base);
+                        steps.bad("person", detail, advice::NOT_FOUND);
+                    }
+                }
                 steps.skipped(&["groups"]);
             }
             several => {

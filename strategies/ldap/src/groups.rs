@@ -28,6 +28,17 @@ const DEPTH: usize = 10;
 /// How long it is remembered which groups a group is in. What a person is in is never
 /// remembered.
 pub(crate) const CACHE_AGE: Duration = Duration::from_secs(60);
+/// The same where people are looked at again sooner: what a refresh reads must not be older than
+/// what is left of `refresh` (see [`look_again_after`]).
+fn remembered_for(settings: &Settings) -> Duration {
+    CACHE_AGE.min(Duration::from_secs(settings.refresh.as_secs() / 5))
+}
+
+/// A change reaches a live session within `refresh`, also one that is remembered for a while.
+pub(crate) fn look_again_after(settings: &Settings) -> Duration {
+    settings.refresh - remembered_for(settings)
+}
+
 /// How many groups are remembered.
 const CACHE_SIZE: usize = 10_000;
 
@@ -113,7 +124,7 @@ impl Resolver {
             return Ok(Vec::new());
         }
         let key = name::normal(&group.dn);
-        let age = CACHE_AGE.min(settings.refresh);
+        let age = remembered_for(settings);
         if let Some((read, parents)) = self.lock().get(&key)
             && read.elapsed() < age
         {
@@ -290,6 +301,16 @@ pub(crate) fn claim(groups: &[Group]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_remembered_of_groups_and_the_time_to_the_next_look_are_no_longer_than_refresh() {
+        for refresh in ["1s", "4s", "10s", "1m", "5m", "2h"] {
+            let settings = crate::testing::settings(serde_json::json!({ "refresh": refresh }));
+            let (kept, next) = (remembered_for(&settings), look_again_after(&settings));
+            assert!(kept <= CACHE_AGE && kept + next <= settings.refresh, "{refresh}: {kept:?}, {next:?}");
+            assert!(next.subsec_millis() == 0 && next.as_secs() > 0, "{refresh}: a library says seconds");
+        }
+    }
 
     #[test]
     fn a_group_that_is_called_like_the_dn_of_another_is_known_by_its_own_dn_only() {

@@ -64,6 +64,11 @@ impl Strategy for Ldap {
             tracing::warn!(server = %server.url,
                 "danger_plaintext: passwords go to the directory where anybody on the way can read them");
         }
+        if settings.service.is_none() {
+            tracing::info!(
+                "no bind_dn: nobody can look again at a live session, so each ends after 12 hours"
+            );
+        }
         let directory = Directory::new(settings.clone(), tls);
         Ok(Self { settings, directory, resolver: Resolver::default(), host })
     }
@@ -92,6 +97,7 @@ impl Strategy for Ldap {
     }
 
     async fn health(&self, _call: &Call) -> Answer<Health> {
+        self.directory.servers().iter().for_each(directory::Server::tidy);
         Ok(self.directory.troubles().map_or(Health::Healthy, Health::Degraded))
     }
 }

@@ -18,6 +18,9 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+/// How long a session may live of somebody whom nobody can look at again: a day's work.
+const UNWATCHED: Duration = Duration::from_secs(12 * 60 * 60);
+
 /// The most bytes of a password (contract section 5) and of a name.
 const MOST_BYTES: usize = 1024;
 
@@ -95,7 +98,7 @@ impl Ldap {
         let outcome = self.judge(&done, &who.username)?;
         let Some(entry) = entry else { return Ok(Outcome::denied(Denial::BadCredentials)) };
         if let Some(outcome) = outcome {
-            return Ok(outcome);
+            return Ok(outcome.about(person::subject(&self.settings, &entry).ok()));
         }
         self.admit(&mut Seeker::Service(&self.directory), &entry, &who.username, until).await
     }
@@ -239,7 +242,8 @@ impl Ldap {
         until: Instant,
     ) -> Answer<Outcome> {
         if let Some(bar) = person::bar(entry, (self.host.now)()) {
-            return Ok(Outcome::Denied(bar.denied()));
+            let subject = person::subject(&self.settings, entry).ok();
+            return Ok(Outcome::Denied(bar.denied()).about(subject));
         }
         let who = self.describe(seeker, entry, username, until).await?;
         Ok(Outcome::Authenticated(Box::new(who)))
@@ -270,7 +274,8 @@ impl Ldap {
             methods: vec!["pwd".to_owned()],
             state: json!({ "username": username }).to_string().into_bytes(),
             // Without a service account there is nobody who could look again.
-            refresh_after: self.settings.service.as_ref().map(|_| self.settings.refresh),
+            refresh_after: self.settings.service.as_ref().map(|_| groups::look_again_after(&self.settings)),
+            session_max: self.settings.service.is_none().then_some(UNWATCHED),
             ..Authenticated::of(subject)
         })
     }

@@ -13,7 +13,14 @@ use portcullis_plugin_api::{Claims, Subject};
 use std::fmt::Write;
 
 /// The attributes that say that an account is closed, whatever the server is.
-const CLOSED: [&str; 4] = ["userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime"];
+const CLOSED: [&str; 6] = [
+    "userAccountControl",
+    "accountExpires",
+    "nsAccountLock",
+    "pwdAccountLockedTime",
+    "pwdEndTime",
+    "krbPrincipalExpiration",
+];
 
 /// The attributes that a login asks for.
 pub(crate) fn attributes(settings: &Settings) -> Vec<&str> {
@@ -207,7 +214,29 @@ pub(crate) fn bar(entry: &Entry, now: u64) -> Option<Bar> {
     if entry.texts("pwdAccountLockedTime").any(|time| time == "000001010000Z") {
         return Some(Bar::Disabled);
     }
+    // OpenLDAP from 2.5 on; FreeIPA. What is no time says nothing.
+    let ended = |attribute| entry.texts(attribute).filter_map(moment).any(|end| end <= now);
+    if ended("pwdEndTime") || ended("krbPrincipalExpiration") {
+        return Some(Bar::AccountExpired);
+    }
     None
+}
+
+/// A GeneralizedTime in UTC, as directories write them (`20260102030405Z`, RFC 4517 section
+/// 3.3.13), in milliseconds since 1970.
+fn moment(text: &str) -> Option<u64> {
+    let (digits, rest) = text.split_at_checked(14)?;
+    if !rest.ends_with('Z') || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let number = |from: usize, to: usize| digits[from..to].parse::<i64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    // The year begins in March here, so that the leap day is its last.
+    let (from_march, years) = ((month + 9) % 12, if month <= 2 { year - 1 } else { year });
+    let days =
+        365 * years + years / 4 - years / 100 + years / 400 + (153 * from_march + 2) / 5 + day - 719_469;
+    let seconds = ((days * 24 + number(8, 10)?) * 60 + number(10, 12)?) * 60 + number(12, 14)?;
+    Some(u64::try_from(seconds).unwrap_or(0) * 1000)
 }
 
 #[cfg(test)]
@@ -276,6 +305,15 @@ mod tests {
         assert_eq!(read("nsAccountLock", "false"), None);
         assert_eq!(read("pwdAccountLockedTime", "000001010000Z"), Some(Bar::Disabled));
         assert_eq!(read("pwdAccountLockedTime", "20260101000000Z"), None);
+        assert_eq!(moment("20231114221320Z"), Some(now));
+        assert_eq!(moment("20000229235959.5Z"), Some(951_868_799_000));
+        assert_eq!(moment("19700101000000Z"), Some(0));
+        for attribute in ["pwdEndTime", "krbPrincipalExpiration"] {
+            assert_eq!(read(attribute, "20231114221320Z"), Some(Bar::AccountExpired));
+            for open in ["20231114221321Z", "99991231235959Z", "never", "2023111422132Z", ""] {
+                assert_eq!(read(attribute, open), None, "{open}");
+            }
+        }
         assert_eq!(read("accountExpires", "0"), None);
         assert_eq!(read("accountExpires", "9223372036854775807"), None);
         // 2023-11-14 and a second after `now`.

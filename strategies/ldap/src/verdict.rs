@@ -74,7 +74,7 @@ impl Bar {
     }
 
     pub(crate) fn denied(self) -> Denied {
-        Denied { reason: Denial::NotAdmitted, message: Some(self.sentence().to_owned()) }
+        Denied { reason: Denial::NotAdmitted, message: Some(self.sentence().to_owned()), subject: None }
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn error(trouble: Trouble) -> StrategyError {
 
 /// The provider's no.
 pub(crate) fn refused(code: String) -> Outcome {
-    Outcome::Denied(Denied { reason: Denial::ProviderRefused, message: Some(code) })
+    Outcome::Denied(Denied { reason: Denial::ProviderRefused, message: Some(code), subject: None })
 }
 
 /// An `error` code as RFC 6749 §4.1.2.1 lets it be, and not too long; anything else is

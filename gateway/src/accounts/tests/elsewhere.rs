@@ -33,7 +33,7 @@ async fn what_a_directory_says_of_a_right_password_is_told_and_is_no_failure() {
     ] {
         for _ in 0..6 {
             let message = Some("Your account is switched off. Ask the help desk.".to_owned());
-            scripted::answer(Ok(Outcome::Denied(Denied { reason, message: message.clone() })));
+            scripted::answer(Ok(Outcome::Denied(Denied { reason, message: message.clone(), subject: None })));
             let answer = change(&gateway, &token).await;
             assert_eq!((answer.status, answer.code().as_str()), (403, code));
             assert_eq!(answer.json()["detail"].as_str(), message.as_deref());

@@ -5,6 +5,10 @@ use crate::{
     wire::Trouble,
 };
 
+pub(super) const NO_SERVICE: &str =
+    "set bind_dn and bind_password, or let them sign in and look into the log";
+pub(super) const NOT_THERE: &str =
+    "check `user_dn`, `filter` if it is written down, and whether bind_dn may read the entry";
 pub(super) const NOT_FOUND: &str = "check `base` and `filter`; the account of bind_dn may also lack the right to \
                                     read people: try the same filter with ldapsearch";
 pub(super) const AMBIGUOUS: &str =

@@ -136,8 +136,16 @@ impl Server {
 
     pub(super) fn rest(&self, purpose: Purpose, connection: Connection) {
         let mut shelf = self.shelf(purpose);
+        forget_old(&mut shelf);
         if shelf.len() < self.most {
             shelf.push(Resting { connection, since: Instant::now() });
+        }
+    }
+
+    /// Closes what has rested too long, so that a burst leaves nothing behind (row N-87).
+    pub(crate) fn tidy(&self) {
+        for purpose in [Purpose::Search, Purpose::Bind] {
+            forget_old(&mut self.shelf(purpose));
         }
     }
 
@@ -146,6 +154,11 @@ impl Server {
         self.shelf(Purpose::Search).clear();
         self.shelf(Purpose::Bind).clear();
     }
+}
+
+/// The lower ones of a shelf are not taken while few are needed.
+fn forget_old(shelf: &mut Vec<Resting>) {
+    shelf.retain(|resting| resting.since.elapsed() < LONGEST_REST);
 }
 
 /// Leave to make one call of a server.
@@ -218,4 +231,36 @@ pub(crate) async fn secured(
     }
     let name = server.name.clone().ok_or_else(|| Trouble::Tls("no name to verify".to_owned()))?;
     connection.secure(directory.tls.clone(), name, until).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row N-87: what a burst needed does not stay open, though only the uppermost is used.
+    #[tokio::test]
+    async fn connections_that_nobody_needs_any_more_are_closed_after_half_a_minute() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("ldaps://127.0.0.1:{port}");
+        let settings = crate::testing::settings(serde_json::json!({ "url": url }));
+        let server = Server::new(settings.servers[0].clone(), &settings);
+        let until = Instant::now() + Duration::from_secs(30);
+        let connection = async || Connection::plain("127.0.0.1", port, until).await.unwrap();
+        for _ in 0..4 {
+            server.rest(Purpose::Search, connection().await);
+        }
+        let age = |server: &Server| {
+            for resting in server.shelf(Purpose::Search).iter_mut() {
+                resting.since -= LONGEST_REST;
+            }
+        };
+        assert_eq!(server.shelf(Purpose::Search).len(), 4);
+        age(&server);
+        server.rest(Purpose::Search, connection().await);
+        assert_eq!(server.shelf(Purpose::Search).len(), 1, "the rest is closed when one is put back");
+        age(&server);
+        server.tidy();
+        assert!(server.shelf(Purpose::Search).is_empty(), "and when somebody asks how it does");
+    }
 }

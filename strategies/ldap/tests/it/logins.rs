@@ -139,6 +139,8 @@ async fn a_direct_bind_needs_no_service_account() {
     let who = good(login(&ldap, "alice", "alice-pass").await);
     assert_eq!(who.claims["email"], "alice@example.org");
     assert_eq!(who.refresh_after, None, "nobody could look again");
+    let day = std::time::Duration::from_secs(12 * 60 * 60);
+    assert_eq!(who.session_max, Some(day), "so they sign in again each day");
     wrong(login(&ldap, "alice", "wrong-pass").await);
     wrong(login(&ldap, "nobody", "alice-pass").await);
 }

@@ -194,6 +194,32 @@ async fn what_one_person_may_not_see_is_not_hidden_from_the_next() {
     assert_eq!(groups(&alice), ["cn=dev,dc=example", "cn=staff,dc=example", "dev", "staff"]);
 }
 
+/// Row L-05: whoever was meant is named, under each of their names, also where the password was
+/// wrong.
+#[tokio::test]
+async fn a_no_says_whom_it_was_about_where_that_is_known() {
+    let (port, _) = listen(|mut guest: Guest| async move {
+        while let Some(heard) = guest.hear().await {
+            match heard.operation {
+                0x60 if holds(&heard, "cn=svc") => guest.end(heard.id, 0x61, 0).await,
+                0x60 => guest.end(heard.id, 0x61, 49).await,
+                _ if holds(&heard, "al") => {
+                    let attributes = [("uid", "alice"), ("mail", "al@x"), ("entryUUID", "1")];
+                    guest.say(&entry(heard.id, "uid=alice,dc=example", &attributes)).await;
+                    guest.say(&end(heard.id, 0)).await;
+                }
+                _ => guest.end(heard.id, 0x65, 0).await,
+            }
+        }
+    })
+    .await;
+    let ldap = ldap(port, json!({"filter": "(|(uid={username})(mail={username}))"})).await;
+    for (name, whom) in [("alice", Some("1")), ("al@x", Some("1")), ("nobody", None)] {
+        let Ok(Outcome::Denied(no)) = login(&ldap, name, "wrong").await else { panic!("{name}") };
+        assert_eq!((no.reason, no.subject.as_ref().map(|who| who.as_str())), (Denial::BadCredentials, whom));
+    }
+}
+
 #[tokio::test]
 async fn a_page_for_a_new_password_is_only_shown_where_it_could_be_set() {
     let (port, _) = listen(|mut guest: Guest| async move {

@@ -82,7 +82,9 @@ impl Strategy for Odd {
         let with = request.form.get("with").cloned().unwrap_or_default();
         match what.as_str() {
             "" | "form" => Ok(form()),
-            "deny" => Ok(Outcome::Denied(Denied { reason: Denial::Locked, message: Some(with) })),
+            "deny" => {
+                Ok(Outcome::Denied(Denied { reason: Denial::Locked, message: Some(with), subject: None }))
+            }
             "redirect" => Ok(Outcome::Redirect(Redirect { url: with + &request.state, flow: vec![1, 2, 3] })),
             "echo" => {
                 Ok(who(&[("with", with), ("id", call.request_id.clone()), ("at", call.strategy.clone())]))
@@ -224,12 +226,12 @@ fn who(claims: &[(&str, String)]) -> Outcome {
 
 fn form() -> Outcome {
     let field = Field { name: "do".into(), kind: FieldKind::Text, label: "What".into(), required: true };
-    Outcome::Form(Form { fields: vec![field], message: Some("é <b>".into()), flow: vec![] })
+    Outcome::Form(Form { fields: vec![field], message: Some("é <b>".into()), flow: vec![], subject: None })
 }
 
 /// An answer of nearly so many bytes.
 fn large(bytes: usize) -> Outcome {
-    Outcome::Denied(Denied { reason: Denial::Locked, message: Some("x".repeat(bytes)) })
+    Outcome::Denied(Denied { reason: Denial::Locked, message: Some("x".repeat(bytes)), subject: None })
 }
 
 /// The first line of what a server says, by the runtime of this strategy.
