@@ -193,6 +193,13 @@ fn an_expired_password_is_changed_on_the_way_in() {
     assert_eq!(next["success"], false);
     let fields: Vec<_> = next["next"]["fields"].as_array().unwrap().iter().map(|f| &f["name"]).collect();
     assert_eq!(fields, ["current", "next", "next_confirm"]);
+    // What the directory does not take is nobody's failure, however often.
+    for _ in 0..6 {
+        let state = &next["next"]["state"];
+        let body = json!({ "state": state, "current": "expired-pass", "next": "aa", "next_confirm": "aa" });
+        let unfit = corp.gateway.send(&Request::post("/login/corp").json(&body)).expect(400, "weak_password");
+        assert!(unfit.json()["detail"].as_str().unwrap().contains("too short"), "{unfit:?}");
+    }
     assert!(next["next"]["message"].as_str().unwrap().contains("expired"));
     let body = json!({
         "state": next["next"]["state"], "current": "expired-pass", "next": "a new one 1",
@@ -204,6 +211,26 @@ fn an_expired_password_is_changed_on_the_way_in() {
     corp.try_login("expired", "a new one 1").expect(200, "");
     corp.try_login("expired", "expired-pass").expect(401, "bad_credentials");
     assert!(!corp.gateway.output().contains("a new one 1"));
+}
+
+/// Point 5: whoever knew the old one is signed out, as after a change from the profile page.
+#[test]
+fn a_password_that_is_replaced_on_the_way_in_ends_what_the_old_one_opened() {
+    let Some(directory) = Directory::own() else { return };
+    let corp = Corp::before(&directory, &directory.url(), "password_change = true");
+    let (older, _) = corp.login("alice");
+    let dn = "dn: uid=alice,ou=people,dc=example,dc=org\nchangetype: modify\n";
+    directory.modify(&format!("{dn}replace: userPassword\nuserPassword: temporary-pass\n"));
+    directory.modify(&format!("{dn}replace: pwdReset\npwdReset: TRUE\n"));
+    let next = corp.try_login("alice", "temporary-pass").expect(200, "").json();
+    let body = json!({
+        "state": next["next"]["state"], "current": "temporary-pass", "next": "a new one 1",
+        "next_confirm": "a new one 1",
+    });
+    let done = corp.gateway.send(&Request::post("/login/corp").json(&body)).expect(200, "");
+    corp.get("/", &older).expect(401, "login_required");
+    corp.get("/", &format!("portcullis={}", done.cookie("portcullis").unwrap())).expect(200, "");
+    until("the audit trail", || corp.gateway.output().contains("password_changed").then_some(()));
 }
 
 /// Point 5: from the profile page, which shows it only where it can work.
@@ -279,6 +306,27 @@ fn the_example_passes_check() {
     let mut command = portcullis_tests::program::command(folder.path());
     let command = command.arg("check").env("LDAP_PASSWORD", "svc-pass");
     portcullis_tests::program::finish(command, "").with_code(0);
+}
+
+/// What a reader copies out of the page.
+#[test]
+fn what_the_page_about_directories_shows_passes_check() {
+    let page = std::fs::read_to_string(portcullis_tests::program::root().join("docs/ldap.md")).unwrap();
+    let shown: Vec<_> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(shown.len(), 2);
+    for shown in shown {
+        let folder = tempfile::tempdir().unwrap();
+        portcullis_tests::certificates::Authority::new().write(folder.path());
+        for name in ["ldap-ca.pem", "corp-ca.pem"] {
+            std::fs::copy(folder.path().join("ca.pem"), folder.path().join(name)).unwrap();
+        }
+        for name in ["ldap.password", "ad.password"] {
+            std::fs::write(folder.path().join(name), "svc-pass").unwrap();
+        }
+        let rest = "[upstreams.api]\nurls = [\"http://127.0.0.1:3000\"]\n[[routes]]\npath = \"/*\"\nupstream = \"api\"\n";
+        std::fs::write(folder.path().join("portcullis.toml"), format!("{shown}{rest}")).unwrap();
+        portcullis_tests::program::run(folder.path(), &["check"], "").with_code(0);
+    }
 }
 
 #[test]

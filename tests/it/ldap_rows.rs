@@ -136,6 +136,28 @@ fn every_spelling_of_a_name_is_one_count_of_failures() {
     assert_eq!(again["authenticated"]["uuid"], first["authenticated"]["uuid"]);
 }
 
+/// The same before there is an account, and for an address that no account has.
+#[test]
+fn every_name_of_a_person_is_one_count_of_failures() {
+    let Some(directory) = Directory::shared() else { return };
+    let either = "filter = \"(|(uid={username})(mail={username}))\"";
+    let names = ["alice", "alice@example.org", "alice.second@example.org"];
+    for signed_in_before in [false, true] {
+        let corp = Corp::before(directory, &directory.url(), either);
+        if signed_in_before {
+            corp.login("alice");
+        }
+        for name in names.into_iter().cycle().take(5) {
+            corp.try_login(name, "wrong-pass").expect(401, "bad_credentials");
+        }
+        for name in names {
+            corp.try_login(name, "wrong-pass").expect(403, "locked");
+            corp.try_login(name, "alice-pass").expect(403, "locked");
+        }
+        corp.try_login("bob", "bob-pass").expect(200, "");
+    }
+}
+
 /// Row L-09: the directory lets the service account alone search, so a search as anybody else
 /// would find nobody.
 #[test]

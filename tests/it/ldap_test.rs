@@ -140,6 +140,37 @@ fn what_an_operator_got_wrong_is_named_with_its_remedy_and_without_a_secret() {
     }
 }
 
+/// Whoever can sign in is found, by the name that they sign in with.
+#[test]
+fn whoever_can_sign_in_is_found_by_the_test_too() {
+    let Some(directory) = Directory::own() else { return };
+    directory.modify(
+        "dn: cn=dora,ou=people,dc=example,dc=org\nchangetype: add\nobjectClass: person\ncn: dora\nsn: D\n\
+         userPassword: dora-pass\n",
+    );
+    let by_uid = "user_dn = \"uid={username},ou=people,dc=example,dc=org\"";
+    let by_cn = "user_dn = \"cn={username},ou=people,dc=example,dc=org\"";
+    for (more, name, whom, ends) in [
+        ("", "alice@corp", "uid=alice,ou=people,dc=example,dc=org", 0),
+        (by_uid, "alice", "uid=alice,ou=people,dc=example,dc=org", 0),
+        // The preset's filter asks for a `uid`, which this entry has not.
+        (by_cn, "dora", "cn=dora,ou=people,dc=example,dc=org", 0),
+        (by_cn, "alice", "cn=alice,ou=people,dc=example,dc=org, which is not found", 1),
+    ] {
+        let corp = Corp::before(&directory, &directory.url(), more);
+        let password = format!("{}-pass", name.trim_end_matches("@corp"));
+        let status = corp.try_login(name, &password).status;
+        assert_eq!(status, if ends == 0 { 200 } else { 401 }, "{more} {name}");
+        let said = corp.gateway.verb(&["strategy", "test", "corp", "--user", name], "").with_code(ends);
+        assert!(said.stdout.contains(whom), "{more} {name}: {said:#?}");
+    }
+    let upstream = Upstream::start();
+    let config = Corp::config(&upstream, &[&directory.url()], &directory.file("ca.pem"), SERVICE.1, by_uid);
+    let alone: Vec<&str> = config.lines().filter(|line| !line.starts_with("bind_")).collect();
+    let said = test(&alone.join("\n"), "alice").with_code(0);
+    assert!(said.stdout.contains("– person: not tried, for it takes their password"), "{said:#?}");
+}
+
 /// Somebody without groups can sign in, so it is no failure; but it may be a mistake.
 #[test]
 fn somebody_without_groups_is_told_with_what_would_find_some() {
