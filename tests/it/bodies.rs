@@ -8,6 +8,7 @@ use portcullis_tests::{
     site::ROUTES,
     until,
     upstream::{answer, read_head},
+    wait::PATIENCE,
 };
 use std::{
     io::{ErrorKind, Read, Write},
@@ -17,7 +18,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
-    time::Duration,
 };
 
 const MIB: usize = 1024 * 1024;
@@ -184,7 +184,7 @@ fn an_answer_that_breaks_off_where_closing_is_the_end_ends_in_an_error() {
     for (n, status) in ["200", "404", "500"].into_iter().enumerate() {
         // HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
         let mut stream = TcpStream::connect(site.gateway.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!("GET /public/{status} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut all = Vec::new();

@@ -5,6 +5,7 @@
 use crate::openid;
 use portcullis_tests::{
     Gateway, Upstream,
+    ports::{free_port, nobody},
     program::{command, root},
     provider::Provider,
     services::{required, service},
@@ -14,7 +15,7 @@ use portcullis_tests::{
 use serde_json::{Value, json};
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
@@ -68,7 +69,7 @@ impl Radicale {
         if !required(&packages) {
             return None;
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let text = format!(
             "[server]\nhosts = 127.0.0.1:{port}\n[auth]\ntype = http_remote_user\n\
              [storage]\nfilesystem_folder = {}\n",
@@ -146,8 +147,7 @@ fn everything_works_without_scripts_and_a_password_manager_finds_its_fields() {
 fn axe_finds_nothing_on_any_page_in_light_in_dark_and_at_320_px() {
     let Some(node) = installed() else { return };
     let upstream = Upstream::start();
-    // Asked for and given back: nobody listens there.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = nobody();
     let down = format!(
         "{ROUTES}\n[upstreams.down]\nurls = [\"http://{nobody}\"]\n\
          [[routes]]\npath = \"/down/*\"\nupstream = \"down\"\n[accounts]\nregistration = \"open\"\n\

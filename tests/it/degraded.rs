@@ -2,14 +2,14 @@
 //! says so, and everything else runs on (R-21, R-25 of the security anchors in part).
 
 use crate::admin::{ADMIN, admin, body, get};
-use portcullis_tests::{Request, Site, Upstream, login::try_login, site::PASSWORD, site::ROUTES, until};
+use portcullis_tests::{
+    Request, Site, Upstream, login::try_login, ports::nobody, site::PASSWORD, site::ROUTES, until,
+};
 use serde_json::{Value, json};
-use std::net::TcpListener;
 
 #[test]
 fn a_directory_that_is_gone_is_set_aside_and_the_gateway_stays_ready() {
-    // Asked for and given back: nobody listens there.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = nobody();
     let directory = format!(
         "[strategies.staff]\nkind = \"ldap\"\nurl = \"ldap://{nobody}\"\nuser_dn = \"uid={{username}},dc=example,dc=org\"\nbase = \"dc=example,dc=org\"\n\
          danger_plaintext = true\n"

@@ -3,13 +3,14 @@
 //! each time (ports, passwords, tokens, ids, dates). `PORTCULLIS_WRITE=1` writes the page anew.
 
 use portcullis_tests::{
+    ports::free_port,
     program::{program, root},
     services::service,
     until,
 };
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -45,17 +46,12 @@ impl Drop for Terminal {
     }
 }
 
-/// Asked for and given back: nobody listens there.
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Terminal {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().canonicalize().unwrap().display().to_string();
         let mut terminal = Self { folder, shown: vec![(home, "/home/you/gate".into())], running: Vec::new() };
-        terminal.show(&format!(":{}", port()), ":3000");
+        terminal.show(&format!(":{}", free_port()), ":3000");
         let api = API.replace("3000", &terminal.real(":3000")[1..]);
         fs::write(terminal.folder.path().join("api.py"), api).unwrap();
         let example = fs::read_to_string(root().join("config/examples/quickstart.toml")).unwrap();
@@ -121,7 +117,7 @@ impl Terminal {
     }
 
     fn demo(&mut self) -> String {
-        let port = port();
+        let port = free_port();
         let line = format!("exec portcullis demo --listen 127.0.0.1:{port}");
         let output = self.starts(&line, "", |said| said.contains("Ctrl-C ends it"));
         self.show(&format!(":{port}"), ":8080");
@@ -138,7 +134,7 @@ impl Terminal {
     /// Starts what goes on; what it says until it is there, without its log.
     fn starts(&mut self, line: &str, listen: &str, there: impl Fn(&str) -> bool) -> String {
         if !listen.is_empty() {
-            self.show(&format!(":{}", port()), listen);
+            self.show(&format!(":{}", free_port()), listen);
         }
         let said = self.folder.path().join(format!(".said-{}", self.running.len()));
         let file = fs::File::create(&said).unwrap();

@@ -3,8 +3,10 @@
 
 use portcullis_tests::{
     Broken, Request, Site, Upstream,
+    ports::nobody,
     site::{ROUTES, mark},
     upstream::{answer, ok, read_head},
+    wait::PATIENCE,
 };
 use std::{io::Write, net::TcpListener, sync::mpsc, time::Duration};
 
@@ -208,7 +210,7 @@ fn bodies_stream_both_ways_before_they_are_whole() {
     let mut connection = site.gateway.connect();
     connection
         .write(b"POST /public HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n!\r\n");
-    heard.recv_timeout(Duration::from_secs(10)).expect("the first piece arrives while the body is open");
+    heard.recv_timeout(PATIENCE).expect("the first piece arrives while the body is open");
     assert_eq!(connection.head().unwrap().0, 200);
     assert_eq!(connection.chunk().unwrap(), b"heard");
     connection.write(b"1\r\n!\r\n");
@@ -419,7 +421,7 @@ fn interim_answers_pass_or_vanish_but_the_final_one_comes() {
 
 #[test]
 fn an_upstream_that_is_down_is_502() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = nobody();
     let config = portcullis_tests::site::config(&format!("http://{port}"), "", ROUTES);
     let gateway = portcullis_tests::Gateway::start(&config);
     let answer = gateway.send(&Request::get("/public")).expect(502, "upstream_unreachable");
@@ -484,7 +486,7 @@ fn a_client_that_leaves_ends_its_upstream_request() {
         }
     });
     let site = Site::before(upstream, "", ROUTES);
-    let hear = || heard.recv_timeout(Duration::from_secs(10)).expect("the upstream hears of it");
+    let hear = || heard.recv_timeout(PATIENCE).expect("the upstream hears of it");
     // Also one whose body is through: it need not wait for `response_timeout`.
     for request in [Request::get("/public"), Request::post("/public").body("all of it")] {
         let mut connection = site.gateway.connect();

@@ -3,7 +3,7 @@
 
 use portcullis_tests::{
     Request, Site, Upstream,
-    login::try_login,
+    login::login_request,
     site::{PASSWORD, ROUTES},
 };
 use serde_json::json;
@@ -54,17 +54,12 @@ fn too_many_failures_from_everywhere_leave_the_networks_that_signed_in() {
 #[test]
 fn a_flood_of_logins_is_refused_before_it_takes_the_memory() {
     let site = Site::before(Upstream::start(), "threads = 2", ROUTES);
-    let answers: Vec<u16> = std::thread::scope(|scope| {
-        let logins: Vec<_> = (0..60)
-            .map(|n| {
-                scope.spawn({
-                    let gateway = &site.gateway;
-                    move || try_login(gateway, &format!("nobody-{n}"), "wrong").status
-                })
-            })
-            .collect();
-        logins.into_iter().map(|login| login.join().expect("answered")).collect()
-    });
+    // Each has come before the first answer is read.
+    let mut waiting: Vec<_> = (0..60).map(|_| site.gateway.connect()).collect();
+    for (n, connection) in waiting.iter_mut().enumerate() {
+        connection.start(&login_request(&format!("nobody-{n}"), "wrong"));
+    }
+    let answers: Vec<u16> = waiting.iter_mut().map(|connection| connection.response().status).collect();
     assert!(answers.iter().all(|status| matches!(status, 401 | 503 | 429)), "{answers:?}");
     assert!(answers.contains(&503), "more came at once than the queue holds: {answers:?}");
     let status = std::fs::read_to_string(format!("/proc/{}/status", site.gateway.pid())).expect("it runs");

@@ -61,11 +61,7 @@ fn trickster(stream: &mut TcpStream) {
 // S-14: after each trick a victim, on connections that the gateway may keep
 #[test]
 fn in_a_thousand_requests_between_tricks_everybody_gets_their_own_answer() {
-    let site = Site::before(
-        Upstream::scripted(|stream, _| trickster(stream)),
-        "",
-        &format!("response_timeout = \"300ms\"\nidle_timeout = \"300ms\"\n{ROUTES}"),
-    );
+    let site = Site::before(Upstream::scripted(|stream, _| trickster(stream)), "", ROUTES);
     let mut rng = Rng::new(3);
     let mut tricked = site.gateway.connect();
     let mut victim = site.gateway.connect();

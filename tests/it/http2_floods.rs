@@ -114,7 +114,7 @@ fn a_client_that_takes_nothing_is_left_and_the_upstream_is_released() {
         let _ = stream.read(&mut [0; 16]);
         count.fetch_add(1, Ordering::SeqCst);
     });
-    let site = Secured::limited(large, "idle_timeout = \"1s\"\n");
+    let site = Secured::limited(large, "idle_timeout = \"3s\"\n");
     // No window at all, and then requests.
     let none = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
     let asks: Vec<_> = (0..5).map(|i| request(2 * i + 3, &USUAL)).collect();
@@ -128,7 +128,7 @@ fn a_client_that_takes_nothing_is_left_and_the_upstream_is_released() {
 #[test]
 fn pings_and_settings_keep_no_connection_open() {
     let (Some(_), Some(_)) = (service("openssl"), service("curl")) else { return };
-    let site = Secured::limited(Upstream::start(), "idle_timeout = \"1s\"\n");
+    let site = Secured::limited(Upstream::start(), "idle_timeout = \"3s\"\n");
     assert_eq!(site.status("gw.test", &["--http2"], "/public/x"), "200");
     let before = resident(&site.gateway);
     let ping = frame(PING, 0, 0, b"12345678").repeat(100);

@@ -9,13 +9,14 @@ use portcullis_tests::{
         DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, block,
         frame, parsed, status,
     },
+    ports::nobody,
     services::service,
     until,
     upstream::{answer, read_head},
 };
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{Arc, Condvar, Mutex},
 };
 
@@ -35,7 +36,7 @@ impl Counted {
     fn new(upstream: Upstream, limits: &str) -> Option<Self> {
         service("openssl")?;
         // The admin listener does not say which port it got.
-        let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let admin = nobody();
         let site = Secured::limited(upstream, &format!("{limits}\n[admin]\nlisten = \"{admin}\"\n"));
         Some(Self { site, admin })
     }

@@ -5,7 +5,8 @@ use crate::ldap::ROLES;
 use portcullis_tests::{
     Corp, Upstream,
     certificates::Authority,
-    directory::{Directory, SERVICE, free_port},
+    directory::{Directory, SERVICE},
+    ports::free_port,
     program::{self, Ended},
 };
 

@@ -2,13 +2,14 @@
 
 use portcullis_tests::{
     Gateway,
+    ports::free_port,
     services::{curl, service},
     site::{PASSWORD, config},
     until,
 };
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -24,10 +25,8 @@ impl Nginx {
     /// One site for each text: what follows `listen 127.0.0.1:PORT`. All serve `www`, and
     /// each request is a line of `access.log`.
     pub fn start(program: &Path, folder: &Path, sites: &[String]) -> Self {
-        // Asked for and given back: nginx cannot say which port it got.
-        let free: Vec<_> = sites.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let ports: Vec<u16> = free.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
-        drop(free);
+        // nginx cannot say which port it got.
+        let ports: Vec<u16> = sites.iter().map(|_| free_port()).collect();
         fs::create_dir_all(folder.join("www")).unwrap();
         fs::write(folder.join("www/hello.txt"), "hello from nginx\n").unwrap();
         let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

@@ -9,6 +9,9 @@ use portcullis_tests::{
 };
 use serde_json::{Value, json};
 
+/// What a machine that does much else may take between two requests.
+const LONG_GRACE: &str = "[token]\nrefresh_grace = \"5m\"";
+
 /// A gateway with alice, and more lines of configuration.
 fn gateway(more: &str) -> Gateway {
     let gateway = Gateway::start(&config("http://127.0.0.1:9", "", &format!("{ROUTES}\n{more}\n")));
@@ -76,7 +79,7 @@ fn over_https_the_refresh_cookie_is_secure_and_prefixed_and_no_other_is_read() {
 
 #[test]
 fn a_refresh_gives_a_new_token_and_new_cookies_and_the_session_goes_on() {
-    let gateway = gateway("");
+    let gateway = gateway(LONG_GRACE);
     let first = login_with(&gateway, json!({}));
     let second = gateway.send(&refresh(&pair(&first, "portcullis-refresh"))).expect(200, "");
     let body = second.json();
@@ -103,7 +106,7 @@ fn claims(token: &Value) -> Value {
 
 #[test]
 fn each_use_rotates_and_within_grace_the_same_successor_is_given_until_it_was_used() {
-    let gateway = gateway("");
+    let gateway = gateway(LONG_GRACE);
     let login = login_with(&gateway, json!({}));
     let first = pair(&login, "portcullis-refresh");
     let one = gateway.send(&refresh(&first)).expect(200, "");
@@ -359,7 +362,7 @@ fn each_login_has_one_end_that_no_refresh_moves() {
 
 #[test]
 fn families_survive_a_kill_and_what_was_replayed_or_ended_stays_dead() {
-    let gateway = gateway("");
+    let gateway = gateway(LONG_GRACE);
     let logins: Vec<Response> = (0..3).map(|_| login_with(&gateway, json!({}))).collect();
     let cookies: Vec<String> = logins.iter().map(|login| pair(login, "portcullis-refresh")).collect();
     let rotated = gateway.send(&refresh(&cookies[0])).expect(200, "");
@@ -375,7 +378,7 @@ fn families_survive_a_kill_and_what_was_replayed_or_ended_stays_dead() {
 
 #[test]
 fn two_hundred_refreshes_at_once_are_one_rotation_and_no_logout() {
-    let gateway = gateway("");
+    let gateway = gateway(LONG_GRACE);
     let login = login_with(&gateway, json!({}));
     let first = refresh(&pair(&login, "portcullis-refresh"));
     let answers: Vec<Response> = std::thread::scope(|scope| {

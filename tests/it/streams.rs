@@ -142,7 +142,7 @@ fn another_session_of_the_same_person_goes_on() {
 
 #[test]
 fn time_ends_what_is_open_too() {
-    let (site, _bob) = site("\n[token]\nrefresh_lifetime = \"3s\"\n");
+    let (site, _bob) = site("\n[token]\nrefresh_lifetime = \"10s\"\n");
     let fresh = login(&site.gateway, "alice", PASSWORD);
     open(&site, &fresh).has_ended();
 }
@@ -163,7 +163,7 @@ fn what_nobody_is_signed_in_for_depends_on_no_session() {
 #[test]
 fn at_a_drain_streams_go_on_until_its_time_is_over() {
     let upstream = Upstream::scripted(|stream, _| any_stream(stream));
-    let mut site = Site::before(upstream, "drain = \"2s\"", ROUTES);
+    let mut site = Site::before(upstream, "drain = \"8s\"", ROUTES);
     let Open { mut socket, mut events, upload, waiting } = open(&site, &site.alice);
     site.gateway.signal("TERM");
     until("no new connections", || TcpStream::connect(site.gateway.address).is_err().then_some(()));

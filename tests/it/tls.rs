@@ -278,7 +278,7 @@ fn certificates_are_swapped_by_sighup_and_open_connections_go_on() {
                 "-q",
                 "-sS",
                 "--max-time",
-                "10",
+                "30",
                 "-o",
                 "/dev/null",
                 "--cacert",

@@ -6,13 +6,14 @@ use portcullis_tests::{
     login::login,
     site::{PASSWORD, ROUTES},
     upstream::{ok, read_head},
+    wait::PATIENCE,
     websocket::{accept, echo, frame, handshake},
 };
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     sync::{Mutex, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// What is waited when something must not come.
@@ -33,7 +34,7 @@ fn before(script: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static) -> (Sit
 }
 
 fn next(heads: &mpsc::Receiver<String>) -> String {
-    heads.recv_timeout(Duration::from_secs(10)).expect("a request upstream")
+    heads.recv_timeout(PATIENCE).expect("a request upstream")
 }
 
 #[test]
@@ -159,7 +160,7 @@ fn nothing_of_the_client_reaches_the_upstream_before_its_101() {
     let mut connection = site.gateway.connect();
     // One piece comes with the head, the other later.
     connection.write(&[handshake("/public").bytes("127.0.0.1"), b"early".to_vec()].concat()).write(b"later");
-    let (early, after) = heard.recv_timeout(Duration::from_secs(10)).unwrap();
+    let (early, after) = heard.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(early, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "{early:?}");
     assert_eq!(&after, b"earlylater");
 }
@@ -257,7 +258,7 @@ fn a_side_that_leaves_takes_the_other_with_it() {
     let mut connection = site.gateway.connect();
     connection.upgrade(&handshake("/public"));
     drop(connection);
-    assert!(heard.recv_timeout(Duration::from_secs(10)).unwrap(), "the upstream hears of the client's end");
+    assert!(heard.recv_timeout(PATIENCE).unwrap(), "the upstream hears of the client's end");
     let mut connection = site.gateway.connect();
     connection.upgrade(&handshake("/public/leave"));
     assert!(connection.ends(), "the client hears of the upstream's end");
@@ -266,7 +267,7 @@ fn a_side_that_leaves_takes_the_other_with_it() {
 #[test]
 fn an_upgraded_connection_that_is_silent_for_too_long_ends() {
     let upstream = Upstream::scripted(|stream, _| echo(stream));
-    let site = Site::before(upstream, "", &format!("idle_timeout = \"1s\"\n{ROUTES}"));
+    let site = Site::before(upstream, "", &format!("idle_timeout = \"4s\"\n{ROUTES}"));
     let mut connection = site.gateway.connect();
     connection.upgrade(&handshake("/public"));
     assert_eq!(connection.echoes(b"still here").unwrap(), b"still here");
@@ -283,19 +284,21 @@ fn what_a_client_sends_is_use_of_its_session_and_what_it_gets_is_not() {
         // The client's bytes are swallowed; one side or the other keeps talking.
         while !matches!(stream.read(&mut [0; 8]), Ok(0)) && (!chatty || stream.write_all(b"x").is_ok()) {}
     });
-    let site = Site::before(upstream, "", &format!("{ROUTES}\n[token]\nrefresh_idle = \"1s\"\n"));
+    let site = Site::before(upstream, "", &format!("{ROUTES}\n[token]\nrefresh_idle = \"4s\"\n"));
     let talks = login(&site.gateway, "alice", PASSWORD);
     let mut talking = site.gateway.connect();
     talking.upgrade(&handshake("/app").cookie(&talks.cookie));
     let listens = login(&site.gateway, "alice", PASSWORD);
     let mut listening = site.gateway.connect();
     listening.upgrade(&handshake("/app/chatty").cookie(&listens.cookie));
-    // Four times longer than a session may be idle.
-    for _ in 0..20 {
+    // Longer than a session may be idle, and until the other one has idled away.
+    let listened = std::thread::spawn(move || listening.rest());
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(6) || !listened.is_finished() {
         talking.write(b"x");
         std::thread::sleep(MOMENT);
     }
-    let heard = listening.rest().expect("its session idled away");
+    let heard = listened.join().unwrap().expect("its session idled away");
     assert!(!heard.is_empty());
     site.send(&Request::get("/app").cookie(&listens.cookie)).expect(401, "");
     let answer = site.send(&Request::get("/auth/current").cookie(&talks.cookie)).expect(200, "");

@@ -3,14 +3,15 @@
 //! test writes; where the system allows no such thing the test is skipped loudly.
 
 use portcullis_tests::{
-    Gateway, Request, Upstream, program::program, services::service, site::config, upstream::answer,
+    Gateway, Request, Upstream, ports::free_port, program::program, services::service, site::config,
+    upstream::answer,
 };
 use std::{fs, net::TcpListener, process::Command, sync::Arc};
 
 /// Two upstreams on one port of two addresses, each of which says its name and closes.
 fn two() -> Option<(Upstream, Upstream, u16)> {
-    let one = TcpListener::bind("127.0.0.1:0").ok()?;
-    let port = one.local_addr().ok()?.port();
+    let port = free_port();
+    let one = TcpListener::bind(("127.0.0.1", port)).ok()?;
     let two = TcpListener::bind(("127.0.0.2", port)).ok()?;
     let say = |name: &'static [u8]| move |_: &_| answer(200, &[("Connection", "close")], name);
     Some((Upstream::answering_on(one, say(b"one")), Upstream::answering_on(two, say(b"two")), port))

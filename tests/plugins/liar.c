@@ -70,7 +70,7 @@ struct later {
 
 static void *late(void *of) {
     struct later *what = of;
-    usleep(150000);
+    usleep(1500000);
     say(what->instance, what->ticket, 0, FINE);
     free(what);
     return NULL;

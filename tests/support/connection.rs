@@ -1,4 +1,4 @@
-//! One connection to the gateway: bytes out, answers in, ten seconds at most for each.
+//! One connection to the gateway: bytes out, answers in, half a minute at most for each.
 
 use crate::{
     request::Request,
@@ -149,7 +149,7 @@ impl Connection {
         let start = Instant::now();
         loop {
             match self.more() {
-                Ok(()) if start.elapsed() > 3 * PATIENCE => return Err(Broken::Silent(self.buffer.clone())),
+                Ok(()) if start.elapsed() > PATIENCE => return Err(Broken::Silent(self.buffer.clone())),
                 Ok(()) => {}
                 Err(Broken::Closed(all)) => return Ok(all),
                 Err(other) => return Err(other),

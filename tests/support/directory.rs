@@ -2,11 +2,13 @@
 //! It refuses binds without TLS, so a client that leaves TLS out is caught, and lets the
 //! service account alone search, so a connection with anybody else's bind is caught too.
 
-use crate::{certificates::Authority, gateway::Guard, program, services::service, wait::until};
+use crate::{
+    certificates::Authority, gateway::Guard, ports::free_port, program, services::service, wait::until,
+};
 use std::{
     fs,
     io::Write,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Mutex, OnceLock, PoisonError},
@@ -150,12 +152,6 @@ impl Drop for Directory {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// A port that nobody listens on now.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it has an address").port()
 }
 
 fn configuration(at: &Path) -> String {

@@ -151,7 +151,13 @@ impl Gateway {
     pub fn add_user(&self, name: &str, password: &str, more: &[&str]) {
         let mut arguments = vec!["user", "add", name, "--password-stdin"];
         arguments.extend(more);
-        self.verb(&arguments, &format!("{password}\n")).with_code(0);
+        // A hash takes ten seconds at most. On a machine that does much else it can come to that,
+        // and then nothing has changed.
+        let added = until("the account", || {
+            let ended = self.verb(&arguments, &format!("{password}\n"));
+            (!ended.stderr.contains("could not decide; nothing is changed")).then_some(ended)
+        });
+        added.with_code(0);
     }
 
     /// Sends a signal by its name.

@@ -7,6 +7,7 @@
 //! it · `websocket.rs` `frames.rs` frames by hand · `login.rs` signing in · `load.rs` many requests at a
 //! steady rate · `numbers.rs` what is counted · `wait.rs` conditions instead of sleeps · `rng.rs` repeatable variants ·
 //! `libraries.rs` strategy libraries · `services.rs` programs that may be missing · `certificates.rs` a private authority ·
+//! `ports.rs` ports of our own ·
 //! `directory.rs` an OpenLDAP server · `corp.rs` a gateway before it · `swallow.rs` a way to it that loses what it carries.
 //!
 //! What may not come in: a crate of the gateway. The tests know the contract only.
@@ -21,6 +22,7 @@ pub mod libraries;
 pub mod load;
 pub mod login;
 pub mod numbers;
+pub mod ports;
 pub mod program;
 pub mod provider;
 pub mod raw;

@@ -5,12 +5,16 @@ use crate::{Broken, Connection, Request};
 use std::{
     net::{SocketAddr, TcpStream},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
+
+/// Whoever asks within this time after a gateway was told to end is answered, also on a
+/// connection that has rested: it waits for half a second.
+pub const IN_TIME: Duration = Duration::from_millis(300);
 
 /// Clients that ask all the time.
 const CLIENTS: usize = 10;
@@ -25,8 +29,8 @@ struct Shared {
     address: SocketAddr,
     request: Request,
     stop: AtomicBool,
-    /// From now on a connection may be refused; one that was accepted is answered.
-    may_refuse: AtomicBool,
+    /// From then on a connection may be refused; one that was accepted is answered.
+    may_refuse: OnceLock<Instant>,
     answered: AtomicUsize,
     failed: Mutex<Vec<String>>,
 }
@@ -47,7 +51,7 @@ impl Load {
             address,
             request: request.clone(),
             stop: AtomicBool::default(),
-            may_refuse: AtomicBool::default(),
+            may_refuse: OnceLock::new(),
             answered: AtomicUsize::default(),
             failed: Mutex::default(),
         });
@@ -67,12 +71,12 @@ impl Load {
 
     /// The gateway is about to be told to end.
     pub fn may_refuse(&self) {
-        self.shared.may_refuse.store(true, Ordering::SeqCst);
+        let _ = self.shared.may_refuse.set(Instant::now());
     }
 
     /// Ends it. After [`may_refuse`](Self::may_refuse) it ends by itself.
     pub fn end(self) -> Outcome {
-        if !self.shared.may_refuse.load(Ordering::SeqCst) {
+        if self.shared.may_refuse.get().is_none() {
             self.shared.stop.store(true, Ordering::SeqCst);
         }
         for client in self.clients {
@@ -96,7 +100,7 @@ impl Shared {
                 Some(connection) => connection,
                 None => match TcpStream::connect(self.address) {
                     Ok(stream) => Connection::over(stream),
-                    Err(_) if self.may_refuse.load(Ordering::SeqCst) => return,
+                    Err(_) if self.may_refuse.get().is_some() => return,
                     Err(error) => {
                         self.failed(format!("no connection: {error}"));
                         continue;
@@ -109,6 +113,7 @@ impl Shared {
 
     fn one(&self, mut connection: Connection, reused: bool) -> Option<Connection> {
         connection.start(&self.request);
+        let late = self.may_refuse.get().is_some_and(|then| then.elapsed() > IN_TIME);
         match connection.try_response_to(&self.request.method) {
             Ok(answer) if answer.status == 200 => {
                 self.answered.fetch_add(1, Ordering::SeqCst);
@@ -116,6 +121,8 @@ impl Shared {
                 return (!closes).then_some(connection);
             }
             Ok(answer) => self.failed(format!("{}: {}", answer.status, answer.text())),
+            // It had rested for longer than a gateway that ends waits.
+            Err(Broken::Closed(bytes)) if bytes.is_empty() && reused && late => {}
             Err(Broken::Closed(bytes)) => {
                 self.failed(format!("closed after {} bytes, reused: {reused}", bytes.len()));
             }

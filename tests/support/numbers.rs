@@ -1,7 +1,7 @@
 //! What a gateway counts: its admin listener, asked like a monitor asks it.
 
-use crate::{connection::Connection, request::Request};
-use std::net::{SocketAddr, TcpListener};
+use crate::{connection::Connection, ports, request::Request};
+use std::net::SocketAddr;
 
 /// Where the numbers of a gateway are.
 #[derive(Clone, Copy, Debug)]
@@ -10,8 +10,7 @@ pub struct Numbers(pub SocketAddr);
 impl Numbers {
     /// A place that is free, for the admin listener does not say which port it got.
     pub fn place() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        Self(listener.local_addr().expect("it has an address"))
+        Self(ports::nobody())
     }
 
     /// `[admin]` for this place.

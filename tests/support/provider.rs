@@ -78,7 +78,7 @@ impl Provider {
             }
         });
         // Dropped, it is ended.
-        provider.issuer = heard.recv_timeout(3 * PATIENCE).ok()?;
+        provider.issuer = heard.recv_timeout(PATIENCE).ok()?;
         Some(provider)
     }
 

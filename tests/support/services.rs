@@ -52,7 +52,7 @@ pub fn package(name: &str) -> Option<PathBuf> {
 /// curl with arguments: its standard output, if it is there. Fails when curl does.
 pub fn curl(arguments: &[&str]) -> Option<String> {
     let path = service("curl")?;
-    let output = Command::new(path).args(["-q", "-sS", "--max-time", "10"]).args(arguments).output();
+    let output = Command::new(path).args(["-q", "-sS", "--max-time", "30"]).args(arguments).output();
     let output = output.expect("curl runs");
     assert!(output.status.success(), "curl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     Some(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -15,16 +15,18 @@ fn is_yes(answer: &Result<Outcome, CallError>) -> bool {
 #[tokio::test]
 async fn an_answer_given_twice_late_or_for_somebody_else_is_counted_and_ignored() {
     let (_folder, path) = liar(&[]);
-    let liar = one(&path, "timeout = \"100ms\"", "liar", "").await;
+    let patient = one(&path, "", "liar", "").await;
     for (what, strays) in [("twice", 1), ("foreign", 2)] {
         let before = TICKETS.stray.load(Relaxed);
-        assert!(is_yes(&ask(&liar, what, "").await), "{what}");
+        assert!(is_yes(&ask(&patient, what, "").await), "{what}");
         until("it was counted", || TICKETS.stray.load(Relaxed) >= before + strays).await;
     }
+    // It answers after half a second more than this.
+    let hasty = one(&path, "timeout = \"1s\"", "liar", "").await;
     let before = TICKETS.late.load(Relaxed);
-    assert_eq!(ask(&liar, "late", "").await.unwrap_err(), CallError::Unavailable);
+    assert_eq!(ask(&hasty, "late", "").await.unwrap_err(), CallError::Unavailable);
     until("it was counted", || TICKETS.late.load(Relaxed) > before).await;
-    assert!(is_yes(&ask(&liar, "any", "").await));
+    assert!(is_yes(&ask(&hasty, "any", "").await));
 }
 
 /// Case 25.
@@ -39,7 +41,7 @@ async fn a_library_that_never_answers_is_busy_after_its_limit_and_the_gateway_go
     assert_eq!(ask(&liar, "any", "").await.unwrap_err(), CallError::Busy);
     let begun = Wall::now();
     drop(liar);
-    assert!(begun.elapsed() < Duration::from_secs(1), "its end is waited for elsewhere");
+    assert!(begun.elapsed() < Duration::from_secs(5), "its end is waited for elsewhere");
 }
 
 /// Case 26.
@@ -89,18 +91,19 @@ async fn a_library_that_blocks_holds_neither_the_gateway_nor_its_own_other_calls
         assert!(is_yes(&call.await.unwrap()));
     }
     // 300 ms each: on the gateway's own thread it would have been 15 seconds.
-    assert!(lag < Duration::from_millis(250), "{lag:?}");
+    assert!(lag < Duration::from_secs(5), "{lag:?}");
 }
 
 #[tokio::test]
 async fn an_instance_that_was_made_is_ended_whatever_create_says() {
     let (_folder, path) = liar(&[]);
-    for (settings, why) in [
-        ("refuse", "create of kind \"liar\" failed: set and refused (PLG-14)"),
-        ("number", "create of kind \"liar\" failed: it answered 9 without starting (PLG-14)"),
-        ("silent", "did not answer within 100 ms"),
+    for (settings, timeout, why) in [
+        ("refuse", "10s", "create of kind \"liar\" failed: set and refused (PLG-14)"),
+        ("number", "10s", "create of kind \"liar\" failed: it answered 9 without starting (PLG-14)"),
+        ("silent", "100ms", "did not answer within 100 ms"),
     ] {
-        let it = one(&path, "timeout = \"100ms\"", "liar", &format!("{settings} = true")).await;
+        let limit = format!("timeout = \"{timeout}\"");
+        let it = one(&path, &limit, "liar", &format!("{settings} = true")).await;
         assert!(it.failure().unwrap().contains(why), "{:?}", it.failure());
         assert_eq!(ask(&it, "any", "").await.unwrap_err(), CallError::Unavailable);
     }

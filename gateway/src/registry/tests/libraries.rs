@@ -100,7 +100,7 @@ pub(super) async fn ask(
 pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
     let begun = std::time::Instant::now();
     while !condition() {
-        assert!(begun.elapsed().as_secs() < 20, "never: {what}");
+        assert!(begun.elapsed().as_secs() < 30, "never: {what}");
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
 }

@@ -208,17 +208,17 @@ async fn a_client_that_leaves_cancels_the_call_in_the_library() {
 /// Case 5.
 #[tokio::test]
 async fn a_call_that_hangs_or_blocks_ends_at_its_deadline_and_harms_no_other_instance() {
-    let tables = table("lib", odd(), "timeout = \"200ms\"")
+    let tables = table("lib", odd(), "timeout = \"2s\"")
         + "[strategies.one]\nkind = \"odd\"\nadmit = \"anyone\"\n[strategies.two]\nkind = \"odd\"\nadmit = \"anyone\"\n";
     let registry = start(&tables).await.unwrap();
     let (one, two) = (registry.get("one").unwrap(), registry.get("two").unwrap());
     assert_eq!(one.origin().to_string(), "library lib");
     let begun = Wall::now();
     assert_eq!(ask(&one, "hang", "").await.unwrap_err(), CallError::Unavailable);
-    assert!(begun.elapsed() >= Duration::from_millis(200));
+    assert!(begun.elapsed() >= Duration::from_secs(2));
     let blocked = {
         let one = one.clone();
-        tokio::spawn(async move { ask(&one, "block", "600").await })
+        tokio::spawn(async move { ask(&one, "block", "4000").await })
     };
     until("it blocks", || one.in_flight() == 1).await;
     assert!(ask(&two, "deny", "").await.is_ok());
@@ -266,14 +266,14 @@ fn held(thread: &str) -> (usize, usize) {
 /// Case 8.
 #[tokio::test]
 async fn an_instance_that_does_not_start_leaves_no_thread() {
-    for (how, why) in [
-        ("fail", "create of kind \"odd\" failed: nothing to stand on (PLG-14)"),
-        ("panic", "create of kind \"odd\" failed: panicked: start on purpose at "),
-        ("hang", "did not answer within 200 ms"),
+    for (how, timeout, why) in [
+        ("fail", "10s", "create of kind \"odd\" failed: nothing to stand on (PLG-14)"),
+        ("panic", "10s", "create of kind \"odd\" failed: panicked: start on purpose at "),
+        ("hang", "200ms", "did not answer within 200 ms"),
     ] {
         let strategy =
             format!("[strategies.gone-{how}]\nkind = \"odd\"\nadmit = \"anyone\"\nstart = \"{how}\"\n");
-        let tables = table("lib", odd(), "timeout = \"200ms\"") + &strategy;
+        let tables = table("lib", odd(), &format!("timeout = \"{timeout}\"")) + &strategy;
         let registry = start(&tables).await.unwrap();
         let failure = registry.list()[0].failure().unwrap().to_owned();
         assert!(failure.contains(why), "{failure}");

@@ -2,7 +2,10 @@
 //! `tests/ldap-bench`. It prints and asserts nothing but that every login worked.
 
 use crate::support::{good, ldap, login};
-use portcullis_tests::directory::{Directory, SERVICE, free_port};
+use portcullis_tests::{
+    directory::{Directory, SERVICE},
+    ports::free_port,
+};
 use serde_json::json;
 use std::{
     fs,

@@ -3,7 +3,7 @@
 use crate::support::{call, ldap};
 use portcullis_plugin_api::{Diagnose, Step, Strategy};
 use portcullis_strategy_ldap::Ldap;
-use portcullis_tests::directory::{Directory, free_port};
+use portcullis_tests::{directory::Directory, ports::free_port};
 use serde_json::json;
 
 async fn diagnose(ldap: &Ldap, user: Option<&str>) -> Vec<Step> {

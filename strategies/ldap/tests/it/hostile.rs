@@ -32,7 +32,7 @@ async fn undecided(ldap: &Ldap, what: &str) {
     let begun = Instant::now();
     let answer = login(ldap, "alice", "alice-pass").await;
     assert!(matches!(answer, Err(StrategyError::Failed(_))), "{what}: {answer:?}");
-    assert!(begun.elapsed() < Duration::from_secs(5), "{what}: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{what}: {:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn a_referral_is_never_followed() {
         }
     })
     .await;
-    undecided(&before(port, json!({})).await, "a referral for a bind").await;
+    undecided(&before(port, json!({"timeout": "9s"})).await, "a referral for a bind").await;
     assert_eq!((binds.load(Ordering::SeqCst), visits.load(Ordering::SeqCst)), (2, 0));
 }
 

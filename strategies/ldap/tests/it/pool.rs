@@ -2,7 +2,7 @@
 
 use crate::support::{good, ldap, login, wrong};
 use portcullis_plugin_api::{Health, Strategy, StrategyError};
-use portcullis_tests::directory::{Directory, free_port};
+use portcullis_tests::{directory::Directory, ports::free_port, wait::PATIENCE};
 use serde_json::json;
 use std::{sync::Arc, time::Instant};
 use tokio::task::JoinSet;
@@ -74,7 +74,7 @@ async fn a_primary_that_dies_during_a_hundred_logins_fails_none() {
     let start = Instant::now();
     while primary.log().matches("SRCH").count() == before {
         good(login(&ldap, "alice", "alice-pass").await);
-        assert!(start.elapsed().as_secs() < 10, "the first is not asked again");
+        assert!(start.elapsed() < PATIENCE, "the first is not asked again");
     }
 }
 
@@ -86,9 +86,9 @@ async fn a_silent_server_is_given_up_in_time_and_the_next_is_asked() {
         + &std::fs::read_to_string(second.file("ca.pem")).unwrap();
     std::fs::write(silent.file("both.pem"), bundle).unwrap();
     let tls = json!({"ca": silent.file("both.pem")});
-    let alone = ldap(&silent, json!({"timeout": "1s"})).await;
+    let alone = ldap(&silent, json!({"timeout": "4s"})).await;
     let urls = [silent.url(), second.url()];
-    let both = ldap(second, json!({"url": null, "urls": urls, "tls": tls, "timeout": "1s"})).await;
+    let both = ldap(second, json!({"url": null, "urls": urls, "tls": tls, "timeout": "4s"})).await;
     for ldap in [&alone, &both] {
         good(login(ldap, "alice", "alice-pass").await);
     }
@@ -98,7 +98,7 @@ async fn a_silent_server_is_given_up_in_time_and_the_next_is_asked() {
     let took = start.elapsed();
     let answer = login(&alone, "alice", "alice-pass").await;
     assert!(matches!(&answer, Err(StrategyError::Failed(why)) if why.contains("in time")), "{answer:?}");
-    assert!(start.elapsed() - took < std::time::Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() - took < PATIENCE, "{:?}", start.elapsed());
     let health = alone.health(&crate::support::call()).await.unwrap();
     assert!(matches!(health, Health::Degraded(_)), "{health:?}");
     // The next one does not wait at all.
@@ -112,7 +112,7 @@ async fn a_silent_server_is_given_up_in_time_and_the_next_is_asked() {
         login(&alone, "alice", "alice-pass").await,
         Ok(portcullis_plugin_api::Outcome::Authenticated(_))
     ) {
-        assert!(start.elapsed().as_secs() < 10, "it is not asked again");
+        assert!(start.elapsed() < PATIENCE, "it is not asked again");
         tokio::task::yield_now().await;
     }
 }
