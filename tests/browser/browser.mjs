@@ -17,16 +17,24 @@ const FLAGS = [
   '--disable-dev-shm-usage',
 ];
 
+// Several processes that start on a machine which does much else.
+const PATIENCE = 120_000;
+
 // One browser with an empty profile for `work`, which is given a function that opens a
 // page in a context of its own.
 export async function withBrowser(work) {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-browser-'));
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  const browser = await chromium.launch({ executablePath, args: FLAGS, env: { ...process.env, HOME: folder } });
+  const browser = await chromium.launch({
+    executablePath,
+    args: FLAGS,
+    env: { ...process.env, HOME: folder },
+    timeout: PATIENCE,
+  });
   const contexts = [];
   const open = async (options = {}) => {
     const context = await browser.newContext(options);
-    context.setDefaultTimeout(30_000);
+    context.setDefaultTimeout(PATIENCE);
     contexts.push(context);
     const page = await context.newPage();
     page.complaints = [];

@@ -404,8 +404,8 @@ fn the_api_can_be_moved_to_the_admin_listener() {
     use std::io::{Read, Write};
     let house = House::new("[admin]\nlisten = \"127.0.0.1:0\"\napi = \"listener\"\n");
     house.gateway.send(&house.ask("GET", USERS)).expect(404, "not_found");
-    let said = house.gateway.output();
-    let address = said.split("metrics at http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
+    let address = crate::admin::admin(&house.gateway).to_string();
+    let address = address.as_str();
     let ask = |request: Request| {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         stream.write_all(&request.bytes(address)).unwrap();

@@ -33,7 +33,7 @@ fn a_directory_that_is_gone_is_set_aside_and_the_gateway_stays_ready() {
     until("the word of /readyz", || readiness().to_string().contains("\"staff\"").then_some(()));
     assert!(get(at, "/readyz").starts_with("HTTP/1.1 200 "), "one strategy is not the gateway");
     attempt().expect(503, "strategy_unavailable");
-    assert!(site.gateway.output().contains("staff"), "{}", site.gateway.output());
+    site.gateway.says("staff");
     // Nothing of it was alice's failure, and nobody else is held up.
     assert_eq!(try_login(&site.gateway, "alice", PASSWORD).status, 200);
     site.send(&site.as_alice("/app")).expect(200, "");

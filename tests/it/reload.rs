@@ -38,7 +38,7 @@ fn a_reload_changes_routes_pages_and_upstreams_and_ends_no_session() {
     assert_eq!(kept.send(&Request::get("/new/x")).expect(200, "").text(), "other");
     kept.send(&site.as_alice("/x")).expect(200, "");
     assert!(site.send(&Request::get("/login").navigation()).text().contains("Turnstile"));
-    assert!(site.gateway.output().contains("\"generation\":2"), "{}", site.gateway.output());
+    site.gateway.says("\"generation\":2");
     assert!(!site.gateway.output().contains("needs a restart"), "{}", site.gateway.output());
 }
 
@@ -54,7 +54,7 @@ fn what_is_wrong_keeps_the_configuration_in_force_and_is_named_at_its_place() {
         ),
     ] {
         reload(&site.gateway, &text, KEPT);
-        assert!(site.gateway.output().contains(says), "{says}: {}", site.gateway.output());
+        site.gateway.says(says);
         site.send(&site.as_alice("/x")).expect(200, "");
     }
     fs::remove_file(site.gateway.file("portcullis.toml")).unwrap();

@@ -183,7 +183,7 @@ fn people_sign_in_over_tls_and_the_upstream_hears_that_it_was_https() {
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
     assert_eq!(seen.header("remote-user"), Some("alice"));
     let url = format!("https://{}", site.gateway.address);
-    assert!(site.gateway.output().contains(&format!("listening on {url}")), "{}", site.gateway.output());
+    site.gateway.says(&format!("listening on {url}"));
 }
 
 #[test]

@@ -219,7 +219,7 @@ fn after_a_reload_no_connection_of_before_is_used() {
     // T-01: what cannot be read keeps what is in force.
     fs::write(gateway.file("ca.pem"), "").unwrap();
     reload(&gateway, &text, KEPT);
-    assert!(gateway.output().contains("ca.pem: holds no certificate"), "{}", gateway.output());
+    gateway.says("ca.pem: holds no certificate");
     authority.write(gateway.folder());
     reload(&gateway, &text, DONE);
     client.send(&Request::get("/api/hello.txt")).expect(200, "");

@@ -127,6 +127,16 @@ impl Gateway {
         text(&self.output)
     }
 
+    /// Waits until it has written this: what is logged of a request may come after its answer.
+    #[track_caller]
+    pub fn says(&self, what: &str) {
+        let start = Instant::now();
+        while !self.output().contains(what) {
+            assert!(start.elapsed() < PATIENCE, "it never says {what}:\n{}", self.output());
+            thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
     /// Opens a connection.
     #[track_caller]
     pub fn connect(&self) -> Connection {
