@@ -1,6 +1,6 @@
 //! Signing in, and what comes of it.
 
-use crate::{gateway::Gateway, request::Request, response::Response};
+use crate::{gateway::Gateway, request::Request, response::Response, wait::until};
 use serde_json::{Value, json};
 
 /// A login that worked.
@@ -28,7 +28,13 @@ pub fn try_login(gateway: &Gateway, name: &str, password: &str) -> Response {
 /// Signs in; panics when it does not work.
 #[track_caller]
 pub fn login(gateway: &Gateway, name: &str, password: &str) -> Login {
-    let answer = try_login(gateway, name, password).expect(200, "");
+    // Hashes are made at the lowest priority and take ten seconds at most. On a machine that does
+    // much else it can come to that; then nobody was refused.
+    let answer = until("a login that is decided", || {
+        let answer = try_login(gateway, name, password);
+        (answer.status != 503 || answer.code() != "strategy_unavailable").then_some(answer)
+    });
+    let answer = answer.expect(200, "");
     let body = answer.json();
     let cookie = answer.cookie("portcullis").unwrap_or_else(|| panic!("no session cookie: {answer:?}"));
     let token = body["token"].as_str().unwrap_or_else(|| panic!("no token: {body}")).to_owned();
