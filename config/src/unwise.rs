@@ -14,7 +14,7 @@ pub(crate) fn routes(routes: &[(At, Route)], book: &mut Book<'_>) {
     for (at, route) in routes {
         open_around_guarded(at, route, routes, book);
         open_host_beside_guarded(at, route, routes, book);
-        escape_under_another_policy(at, route, routes, book);
+        mark_within_a_path(at, route, routes, book);
     }
     for (index, (at, route)) in routes.iter().enumerate() {
         differs_by_case_alone(at, route, &routes[..index], book);
@@ -92,22 +92,27 @@ fn open_host_beside_guarded(at: &At, open: &Route, routes: &[(At, Route)], book:
     }
 }
 
-/// Every spelling of such a path can be read as one of the route around it (decision 0007).
-fn escape_under_another_policy(at: &At, route: &Route, routes: &[(At, Route)], book: &mut Book<'_>) {
-    if !route.path.written().contains('%') {
+/// Servers that cut a path at `;`, `#` or `?` read every spelling of such a path as the one
+/// before the mark (decision 0007).
+fn mark_within_a_path(at: &At, route: &Route, routes: &[(At, Route)], book: &mut Book<'_>) {
+    let written = route.path.written();
+    let Some(mark) = [";", "%3B", "%23", "%3F"].into_iter().find(|mark| written.contains(mark)) else {
         return;
-    }
+    };
     let around = routes.iter().map(|(_, other)| other);
     let around =
         around.filter(|other| other.host == route.host && other.path != route.path && covers(other, route));
     let nearest = around.max_by_key(|other| other.path.written().len());
-    if let Some(other) = nearest.filter(|other| other.policy != route.policy) {
+    if nearest.is_none_or(|other| other.policy != route.policy) {
         let message = format!(
-            "[[routes]] \"{}\" is answered 400 in every spelling: \"{}\" around it has another policy",
-            route.path.written(),
-            other.path.written()
+            "[[routes]] \"{written}\" is answered 400 in every spelling: some servers end a path at \"{mark}\", \
+             and what is before it {}",
+            match nearest {
+                Some(other) => format!("falls under \"{}\", which has another policy", other.path.written()),
+                None => "has no route".to_owned(),
+            }
         );
-        book.warn(at, message, "give both the same policy, or take the escape out of the path");
+        book.warn(at, message, format!("guard the path before the \"{mark}\" with the same policy"));
     }
 }
 

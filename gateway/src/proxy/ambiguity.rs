@@ -44,6 +44,19 @@ pub fn any_reading(path: &str, mut judge: impl FnMut(Option<&str>) -> bool) -> b
     walk(path.as_bytes(), &mut [false; STEPS.len()], &mut seen, &mut judge)
 }
 
+/// Whether there is no escape left in `path` that stands for something.
+pub fn is_decoded(path: &str) -> bool {
+    !path.contains('%') || decode(path.as_bytes()) == path.as_bytes()
+}
+
+/// The path of a route, decoded: its escaped slashes parts of their segments, and
+/// separators. `None` for one that leaves the root.
+pub fn decoded(path: &str) -> [Option<String>; 2] {
+    let decoded = decode(path.as_bytes());
+    let separated = separate(&decoded);
+    [decoded, separated].map(|text| Some(String::from_utf8_lossy(&resolve(&text).ok()?).into_owned()))
+}
+
 /// Takes each step that is left and changes something, and goes on from there. What has
 /// been seen is not judged again: paths with many readings have few different ones.
 fn walk(

@@ -1,7 +1,7 @@
 //! Which route a request takes: host first, then the longest path, then the method
 //! (contract section 4). The order in the file never matters.
 
-use super::ambiguity;
+use super::ambiguity::{self, decoded, is_decoded};
 use crate::{
     problem::{Code, Problem},
     snapshot::Route,
@@ -65,11 +65,20 @@ pub struct RouteTable {
 
 #[derive(Default)]
 struct HostTable {
+    /// The paths as they are written.
+    written: Forms,
+    /// The paths as they are read once every escape is decoded. Only where some route has
+    /// an escape: a decoded reading of a request is compared with routes that are decoded.
+    read: Option<Forms>,
+    /// Whether some route's path has a capital letter.
+    has_capitals: bool,
+}
+
+#[derive(Default)]
+struct Forms {
     paths: Paths,
     /// The same with letters folded, for the reading that ignores case.
     folded: Paths,
-    /// Whether some route's path has a capital letter.
-    has_capitals: bool,
 }
 
 #[derive(Default)]
@@ -85,22 +94,30 @@ impl RouteTable {
     /// From checked routes.
     pub fn new(routes: Vec<(Option<String>, RoutePath, Arc<Route>)>) -> Self {
         let mut table = Self::default();
+        for (host, _, _) in routes.iter().filter(|(_, path, _)| text(path).contains('%')) {
+            table.at(host.clone()).read = Some(Forms::default());
+        }
         for (host, path, route) in routes {
             for method in route.methods.iter().flatten() {
                 if !REGISTERED.contains(&method.as_str()) && !table.more_methods.contains(method) {
                     table.more_methods.push(method.clone());
                 }
             }
-            let host = match host {
-                Some(host) => table.hosts.entry(host).or_default(),
-                None => &mut table.any_host,
-            };
-            let (RoutePath::Exact(text) | RoutePath::Prefix(text)) = &path;
-            host.has_capitals |= text.bytes().any(|b| b.is_ascii_uppercase());
-            host.folded.insert(&fold(&path), route.clone());
-            host.paths.insert(&path, route);
+            let host = table.at(host);
+            host.has_capitals |= text(&path).bytes().any(|b| b.is_ascii_uppercase());
+            if let Some(read) = &mut host.read {
+                readings(&path).iter().for_each(|path| read.insert(path, &route));
+            }
+            host.written.insert(&path, &route);
         }
         table
+    }
+
+    fn at(&mut self, host: Option<String>) -> &mut HostTable {
+        match host {
+            Some(host) => self.hosts.entry(host).or_default(),
+            None => &mut self.any_host,
+        }
     }
 
     /// Whether this method may be sent anywhere at all.
@@ -116,7 +133,7 @@ impl RouteTable {
     /// Whether a route names exactly this path on this host: such a route goes before a
     /// well-known endpoint of ours.
     pub fn has_exact(&self, host: &str, path: &str) -> bool {
-        self.host(host).paths.exact.contains_key(path)
+        self.host(host).written.paths.exact.contains_key(path)
     }
 
     /// The route of a request whose path is in normal form.
@@ -128,7 +145,7 @@ impl RouteTable {
         method: &str,
     ) -> Result<&Arc<Route>, Problem> {
         let table = self.host(host);
-        let found = table.paths.find(path);
+        let found = table.written.paths.find(path);
         let keeps = found.is_some_and(|routes| routes.iter().all(|r| r.keep_encoded_slash));
         if encoded_slash && !keeps {
             return Err(Problem::from(Code::BadPath).detail("the path holds %2F"));
@@ -156,19 +173,37 @@ impl HostTable {
     /// `chosen`, under no route, or above the root.
     fn is_ambiguous(&self, path: &str, chosen: &[Arc<Route>], method: &str) -> bool {
         let letters = self.has_capitals || path.bytes().any(|b| b.is_ascii_uppercase());
-        if letters && self.differs_folded(path, chosen, method) {
+        if letters && self.written.differ_folded(path, chosen, method) {
+            return true;
+        }
+        // A path without escapes may be what a route with escapes decodes to.
+        if self.read.as_ref().is_some_and(|read| is_decoded(path) && read.differ(path, chosen, method)) {
             return true;
         }
         ambiguity::has_other_readings(path)
             && ambiguity::any_reading(path, |reading| {
                 let Some(reading) = reading else { return true };
-                let routes = self.paths.find(reading);
-                routes.is_none_or(|routes| !same_policies(routes, chosen, method))
-                    || self.differs_folded(reading, chosen, method)
+                let forms = self.read.as_ref().filter(|_| is_decoded(reading)).unwrap_or(&self.written);
+                forms.differ(reading, chosen, method)
             })
     }
+}
 
-    fn differs_folded(&self, path: &str, chosen: &[Arc<Route>], method: &str) -> bool {
+impl Forms {
+    fn insert(&mut self, path: &RoutePath, route: &Arc<Route>) {
+        self.paths.insert(path, route.clone());
+        self.folded.insert(&with(path, without_case(text(path))), route.clone());
+    }
+
+    /// Whether the path falls under another policy than `chosen` or under no route, with
+    /// or without regard to case.
+    fn differ(&self, path: &str, chosen: &[Arc<Route>], method: &str) -> bool {
+        let routes = self.paths.find(path);
+        routes.is_none_or(|routes| !same_policies(routes, chosen, method))
+            || self.differ_folded(path, chosen, method)
+    }
+
+    fn differ_folded(&self, path: &str, chosen: &[Arc<Route>], method: &str) -> bool {
         let routes = self.folded.find(&without_case(path));
         routes.is_none_or(|routes| !same_policies(routes, chosen, method))
     }
@@ -204,11 +239,25 @@ impl Paths {
     }
 }
 
-fn fold(path: &RoutePath) -> RoutePath {
+fn text(path: &RoutePath) -> &str {
+    let (RoutePath::Exact(text) | RoutePath::Prefix(text)) = path;
+    text
+}
+
+fn with(path: &RoutePath, text: String) -> RoutePath {
     match path {
-        RoutePath::Exact(text) => RoutePath::Exact(without_case(text)),
-        RoutePath::Prefix(text) => RoutePath::Prefix(without_case(text)),
+        RoutePath::Exact(_) => RoutePath::Exact(text),
+        RoutePath::Prefix(_) => RoutePath::Prefix(text.trim_end_matches('/').to_owned()),
     }
+}
+
+/// What a route's path is once it is decoded, its escaped slashes as part of a segment and
+/// as separators.
+fn readings(path: &RoutePath) -> Vec<RoutePath> {
+    let mut all: Vec<RoutePath> =
+        decoded(text(path)).into_iter().flatten().map(|text| with(path, text)).collect();
+    all.dedup();
+    all
 }
 
 /// As those read it who compare without case: some turn letters to capitals first, some to

@@ -105,6 +105,43 @@ fn another_reading_under_another_policy_is_ambiguous() {
     }
 }
 
+/// A route is what its path stands for, whichever of its characters are escaped. The plain
+/// character is not let past a guard that names the escape, and the other way round; and a
+/// route around it with another policy does not close the route in its own spelling.
+#[test]
+fn a_route_is_met_in_its_own_spelling_and_in_no_other_one() {
+    let signed_in = config::Policy::SignedIn;
+    for around in [None, Some(&config::Policy::Public)] {
+        for (guarded, own, others) in [
+            ("/%40admin", "/%40admin/x", &["/@admin/x", "/%2540admin/x", "/@ADMIN/x"][..]),
+            ("/@admin", "/@admin/x", &["/%40admin/x", "/%2540Admin/x"]),
+            ("/a%7Cb", "/a%7Cb", &["/a|b", "/a%257Cb", "/A|B/c"]),
+            ("/api%5B1%5D", "/api%5B1%5D/x", &["/api[1]/x", "/api%5B1]/x"]),
+            ("/q%22", "/q%22/x", &["/q\"/x"]),
+            ("/up/%2B1", "/up/%2B1/x", &["/up/+1/x", "/up/+1/x;y"]),
+            ("/my%20files", "/my%20files/x", &["/my%2520files/x"]),
+            ("/caf%C3%A9", "/caf%C3%A9/x", &["/caf%25C3%A9/x"]),
+            ("/kk/a%2Fb", "/kk/a%2Fb/x", &["/kk/a/b/x", "/kk/a%252Fb/x"]),
+            ("/100%25", "/100%25/x", &["/100%2525/x"]),
+        ] {
+            let guard = (None, RoutePath::Prefix(guarded.into()), route("guarded", None, &signed_in, true));
+            let around =
+                around.map(|policy| (None, RoutePath::Prefix(String::new()), route("all", None, policy, true)));
+            let table = RouteTable::new(around.into_iter().chain([guard]).collect());
+            let select = |path: &str| {
+                let path = crate::proxy::target::normal_path(path.as_bytes()).expect("a path");
+                let found = table.select("x", &path.text, path.encoded_slash, "GET");
+                found.map(|route| route.id.clone()).map_err(|problem| problem.code)
+            };
+            assert_eq!(select(own), Ok("guarded".into()), "{own}");
+            for other in others {
+                let refused = select(other);
+                assert!(matches!(refused, Err(Code::AmbiguousPath | Code::NotFound)), "{other}: {refused:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn only_registered_methods_and_those_a_route_names_are_known() {
     let odd = route("odd", Some(&["FROBNICATE"]), &config::Policy::Public, false);
