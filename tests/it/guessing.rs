@@ -7,6 +7,7 @@ use portcullis_tests::{
     site::{PASSWORD, ROUTES},
 };
 use serde_json::json;
+use std::io::Write;
 
 fn from(client: &str, password: &str) -> Request {
     let body = json!({ "username": "alice", "password": password }).to_string();
@@ -48,6 +49,24 @@ fn too_many_failures_from_everywhere_leave_the_networks_that_signed_in() {
     site.send(&from("203.0.113.99", PASSWORD)).expect(200, "");
     site.gateway.verb(&["user", "unlock", "alice"], "").with_code(0);
     site.send(&from("192.0.2.7", PASSWORD)).expect(200, "");
+}
+
+/// A browser that is told to reload, an app with a short timeout: nothing is decided for whoever
+/// does not wait, so nothing is counted, at whatever moment they leave.
+#[test]
+fn right_passwords_of_people_who_do_not_wait_lock_nobody_out() {
+    let site = Site::before(Upstream::start(), "", ROUTES);
+    for moment in 0..12 {
+        let mut leaver = std::net::TcpStream::connect(site.gateway.address).unwrap();
+        leaver.write_all(b"GET /public HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        leaver.peek(&mut [0]).unwrap();
+        leaver.write_all(&from("198.51.100.7", PASSWORD).bytes("localhost")).unwrap();
+        // Different moments of a login, whatever they are on this machine.
+        std::thread::sleep(std::time::Duration::from_millis(10 * moment));
+        // With an answer in it that nobody has read, it closes by a reset.
+        drop(leaver);
+    }
+    site.send(&from("198.51.100.7", PASSWORD)).expect(200, "");
 }
 
 // W-04: a hash takes 19 MiB, and only so many are made at once.

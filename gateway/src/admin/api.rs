@@ -6,7 +6,7 @@ use crate::{
     clock::UnixMillis,
     control::{self, Control},
     proxy::{
-        endpoint::EndpointRequest,
+        endpoint::{Departure, EndpointRequest},
         http1::head::{Framing, Head},
     },
 };
@@ -78,6 +78,7 @@ fn request(begun: &Begun<'_>, body: Vec<u8>, control: &Control) -> Option<Endpoi
         body: Bytes::from(body),
         client: begun.client,
         request_id: format!("admin-{now:x}-{}", hex(&control.random.bytes::<4>())),
+        departure: Departure::default(),
     })
 }
 

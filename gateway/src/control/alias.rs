@@ -50,6 +50,7 @@ pub(super) fn rewritten(
         body: bytes,
         client: request.client,
         request_id: request.request_id.clone(),
+        departure: request.departure.clone(),
     })
 }
 

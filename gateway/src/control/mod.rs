@@ -15,7 +15,7 @@ mod who;
 pub use ask::Ask;
 pub use openapi::document as openapi;
 pub use reply::Reply;
-pub use who::{Presented, presented, presented_apart};
+pub use who::{Presented, of_expired, presented, presented_apart};
 
 use crate::{
     accounts,

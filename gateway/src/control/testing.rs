@@ -5,7 +5,7 @@ use super::{Control, handler};
 use crate::{
     clock::{Clock, UnixMillis},
     pages::Pages,
-    proxy::endpoint::{EndpointHandler, EndpointRequest},
+    proxy::endpoint::{Departure, EndpointHandler, EndpointRequest},
     random::Random,
     registry::Registry,
     sessions::{Idle, Sessions},
@@ -127,6 +127,7 @@ impl Gateway {
             body: Bytes::new(),
             client: [192, 0, 2, 1].into(),
             request_id: self.control.random.uuid().to_string(),
+            departure: Departure::default(),
         };
         Ask { gateway: self, request }
     }

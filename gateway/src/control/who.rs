@@ -5,7 +5,7 @@ use super::Ask;
 use crate::{
     problem::{Code, Problem},
     sessions::{Found, LiveSession, Lookup, Unavailable},
-    tokens::Unreachable,
+    tokens::{Unreachable, Verified},
 };
 use http::header::{AUTHORIZATION, COOKIE};
 use std::sync::Arc;
@@ -72,14 +72,15 @@ pub async fn presented(ask: &Ask<'_>) -> Result<Presented, Problem> {
 }
 
 /// The live sessions that a request names, cookie and token each by itself: for what is
-/// never refused because of an old credential. No foreign issuer is asked.
+/// never refused because of an old credential, and ends what an expired token was made for.
+/// No foreign issuer is asked.
 pub async fn presented_apart(ask: &Ask<'_>) -> Result<Presented, Problem> {
     let unavailable = |_: Unavailable| Problem::from(Code::StoreUnavailable);
     let cookie = presented_cookie(ask).await.map_err(unavailable)?;
-    let token = match authorization(ask) {
-        Ok(Some(token)) => by_token(ask, token).await.map_err(unavailable)?.map(Ok),
-        // Of two tokens nobody can tell which one is meant.
-        Ok(None) | Err(_) => None,
+    // Of two tokens nobody can tell which one is meant: then there is none.
+    let token = match of_expired(ask) {
+        Some(proven) => of_session(ask, &proven).await.map_err(unavailable)?.map(Ok),
+        None => None,
     };
     Ok(Presented { cookie, token, foreign: false })
 }
@@ -129,9 +130,21 @@ fn authorization<'a>(ask: &Ask<'a>) -> Result<Option<&'a str>, Problem> {
     }
 }
 
+/// The session that a token of ours was made for, although it may have expired.
+pub fn of_expired(ask: &Ask<'_>) -> Option<Verified> {
+    let token = authorization(ask).ok().flatten()?;
+    ask.control.tokens.verify_expired(token, ask.control.clock.now()).ok()
+}
+
 async fn by_token(ask: &Ask<'_>, token: &str) -> Result<Option<Arc<LiveSession>>, Unavailable> {
+    match ask.control.tokens.verify(token, ask.control.clock.now()) {
+        Ok(proven) => of_session(ask, &proven).await,
+        Err(_) => Ok(None),
+    }
+}
+
+async fn of_session(ask: &Ask<'_>, proven: &Verified) -> Result<Option<Arc<LiveSession>>, Unavailable> {
     let (sessions, now) = (&ask.control.sessions, ask.control.clock.now());
-    let Ok(proven) = ask.control.tokens.verify(token, now) else { return Ok(None) };
     let found = match sessions.by_sid(&proven.sid, now) {
         Lookup::Live(session) => Some(session),
         Lookup::None => None,

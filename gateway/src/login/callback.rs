@@ -4,7 +4,7 @@
 use super::{
     body::parameters,
     counted,
-    decide::{self, call, undecided},
+    decide::{self, call, undecided, unless_left},
     finish,
     kept::{Kept, park, take},
 };
@@ -104,7 +104,7 @@ async fn resume(
         resume_url: url(ask, strategy),
         state: next.clone(),
     };
-    let decided = match strategy.resume(call(ask, strategy), resume).await {
+    let decided = match unless_left(ask, strategy.resume(call(ask, strategy), resume)).await {
         Ok(outcome) => {
             let link = asked.link.as_ref();
             decide::on(ask, strategy, None, outcome, "bad_credentials", link, Via::Redirect).await

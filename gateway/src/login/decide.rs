@@ -134,6 +134,20 @@ pub(super) fn call(ask: &Ask<'_>, strategy: &Instance) -> Call {
     }
 }
 
+/// What a strategy says of somebody who wants to come in. A directory or a provider does not
+/// work for a client that has left. Then nothing was decided: it counts for as little as an
+/// answer that there was no place, and nobody reads it.
+pub(super) async fn unless_left<T>(
+    ask: &Ask<'_>,
+    answer: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    tokio::select! {
+        biased;
+        answer = answer => answer,
+        () = ask.request.departure.happened() => Err(CallError::Busy),
+    }
+}
+
 /// Why a strategy did not decide, for the client.
 pub(super) fn undecided(error: CallError, asked: &Asked) -> Problem {
     match error {

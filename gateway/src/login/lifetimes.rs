@@ -119,3 +119,51 @@ async fn a_logout_by_a_cookie_that_idled_away_ends_the_family_too() {
     assert_eq!((out.status, out.json()), (200, json!({ "success": true })));
     assert_eq!(refresh(&gateway, &login).await.code(), "invalid_token");
 }
+
+// Contract, section 5: also when the session has expired, and an old credential refuses nothing.
+#[tokio::test]
+async fn a_logout_by_a_token_that_has_expired_ends_its_session_and_its_family() {
+    let gateway = Gateway::start("").await;
+    let other = gateway.login("ann").await;
+    // The session lives, then it does not: its family could renew it both times.
+    for pause in [16 * 60, 2 * HOUR] {
+        let login = gateway.login("ann").await;
+        gateway.advance(pause);
+        let out = gateway.post("/logout").bearer(&login.token()).send().await;
+        assert_eq!((out.status, out.json()), (200, json!({ "success": true })));
+        assert_eq!(refresh(&gateway, &login).await.code(), "invalid_token");
+    }
+    assert_eq!(refresh(&gateway, &other).await.status, 200, "the other device is not meant");
+}
+
+#[tokio::test]
+async fn a_logout_everywhere_by_an_old_token_or_by_the_refresh_cookie_ends_all() {
+    let gateway = Gateway::start("").await;
+    for by_token in [true, false] {
+        let (one, other) = (gateway.login("ann").await, gateway.login("ann").await);
+        gateway.advance(16 * 60);
+        let logout = gateway.post("/logout?global=true");
+        let out = match by_token {
+            true => logout.bearer(&one.token()).send().await,
+            false => logout.cookie(&one.cookie_of("portcullis-refresh")).send().await,
+        };
+        assert_eq!((out.status, out.json()), (200, json!({ "success": true })));
+        assert_eq!(refresh(&gateway, &other).await.code(), "invalid_token", "{by_token}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_family_of_the_refresh_token_in_its_body_and_a_forged_one_nothing() {
+    let gateway = Gateway::start("").await;
+    let login = gateway.login("ann").await;
+    let forged = format!("{}A", login.token());
+    let out = gateway.post("/logout").bearer(&forged).send().await;
+    assert_eq!(out.status, 200);
+    let next = refresh(&gateway, &login).await;
+    assert_eq!(next.status, 200);
+    let value = next.cookie_of("portcullis-refresh");
+    let value = value.split_once('=').map_or(value.as_str(), |(_, value)| value).to_owned();
+    let out = gateway.post("/logout").json(&json!({ "refresh_token": value }).to_string()).send().await;
+    assert_eq!(out.status, 200);
+    assert_eq!(refresh(&gateway, &next).await.code(), "invalid_token");
+}

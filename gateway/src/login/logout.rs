@@ -2,7 +2,7 @@
 
 use super::{decide::call, external::STATE, refresh, return_to, who::store_failed};
 use crate::{
-    control::{Ask, Reply, presented_apart, reply},
+    control::{Ask, Reply, of_expired, presented_apart, reply},
     problem::Problem,
     sessions::{ExternalRecord, Found, LiveSession, hash_cookie},
     telemetry::Audit,
@@ -28,7 +28,7 @@ pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
         end_one(ask, session, global).await?;
         provider = provider.or(at_provider(ask, session, known).await);
     }
-    end_of_cookies(ask, global).await?;
+    end_of_old(ask, global).await?;
     let answer = if let (Some(url), true) = (&provider, ask.is_navigation()) {
         reply::see_other(url)
     } else if ask.is_navigation() {
@@ -78,28 +78,63 @@ async fn at_provider(ask: &Ask<'_>, session: &LiveSession, known: Option<Externa
     answer.redirect.filter(leads_out)
 }
 
-/// Ends what the cookies of this browser name although they may open nothing any more: a
-/// session cookie that was unused for too long belongs to a session that its refresh token
+/// Ends what the request names although it may open nothing any more: a session cookie that
+/// was unused for too long, or a token of such a session, belongs to one that its refresh token
 /// could still renew. With `global`, all sessions of the account.
+async fn end_of_old(ask: &Ask<'_>, global: bool) -> Result<(), Problem> {
+    if let Some(proven) = of_expired(ask) {
+        end_stored(ask, &proven.sid, global).await?;
+    }
+    if let Some(text) = refresh::of_body(ask) {
+        refresh::end_family(ask, &text, global).await?;
+    }
+    end_of_cookies(ask, global).await
+}
+
+/// The same of the cookies alone.
 pub(super) async fn end_of_cookies(ask: &Ask<'_>, global: bool) -> Result<(), Problem> {
     end_of_session_cookie(ask, global).await?;
-    refresh::end_family_of_cookie(ask).await
+    match refresh::cookie(ask) {
+        Some(text) => refresh::end_family(ask, text, global).await,
+        None => Ok(()),
+    }
 }
 
 async fn end_of_session_cookie(ask: &Ask<'_>, global: bool) -> Result<(), Problem> {
     let fields = ask.request.headers.get_all(COOKIE).iter().map(|field| field.as_bytes());
     let Found::One(value) = ask.cookies.session_value(fields) else { return Ok(()) };
+    let found = ask.control.store.session_by_cookie(hash_cookie(value)).await;
+    match found.map_err(|e| store_failed(&e))? {
+        Some((session, ..)) => end_stored(ask, &session.sid, global).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends a session as the store has it, whether it may still be used or not.
+pub(super) async fn end_stored(ask: &Ask<'_>, sid: &str, global: bool) -> Result<(), Problem> {
     let (store, sessions) = (&ask.control.store, &ask.control.sessions);
-    let found = store.session_by_cookie(hash_cookie(value)).await.map_err(|e| store_failed(&e))?;
-    let Some((session, ..)) = found else { return Ok(()) };
+    let found = store.session_by_sid(sid).await.map_err(|e| store_failed(&e))?;
+    let Some((session, account, _)) = found else { return Ok(()) };
     if global {
         store.end_sessions_of(session.account).await.map_err(|e| store_failed(&e))?;
         sessions.end_all(session.account);
     } else {
-        store.end_session(&session.sid).await.map_err(|e| store_failed(&e))?;
-        sessions.end(&session.sid);
+        store.end_session(sid).await.map_err(|e| store_failed(&e))?;
+        sessions.end(sid);
     }
+    ended(ask, &account.name, &session.strategy, sid, global);
     Ok(())
+}
+
+fn ended(ask: &Ask<'_>, account: &str, strategy: &str, sid: &str, global: bool) {
+    ask.audit(Audit {
+        event: "logout",
+        account: Some(account),
+        strategy: Some(strategy),
+        sid: Some(sid),
+        reason: global.then_some("global"),
+        ..Audit::default()
+    });
 }
 
 /// Where a browser wants to go afterwards, as it says it: in the query or the form.
@@ -117,13 +152,6 @@ async fn end_one(ask: &Ask<'_>, session: &Arc<LiveSession>, global: bool) -> Res
         control.store.end_session(session.sid()).await.map_err(|e| store_failed(&e))?;
         control.sessions.end(session.sid());
     }
-    ask.audit(Audit {
-        event: "logout",
-        account: Some(&account.name),
-        strategy: Some(session.strategy()),
-        sid: Some(session.sid()),
-        reason: global.then_some("global"),
-        ..Audit::default()
-    });
+    ended(ask, &account.name, session.strategy(), session.sid(), global);
     Ok(())
 }

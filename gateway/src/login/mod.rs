@@ -44,7 +44,7 @@ use crate::{
 };
 use asked::Asked;
 use body::Body;
-use decide::{Decided, call, undecided};
+use decide::{Decided, call, undecided, unless_left};
 use portcullis_plugin_api::{Begin, Outcome, Via};
 use who::Named;
 
@@ -104,7 +104,8 @@ async fn without_name(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result
     let asked = Asked { link: link_to(ask, body).await?, ..Asked::read_any(ask, body)? };
     let state = ask.control.random.opaque();
     let begin = Begin { state: state.clone(), resume_url: callback::url(ask, strategy), ..Begin::default() };
-    match strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, &asked))? {
+    let begun = unless_left(ask, strategy.begin(call(ask, strategy), begin)).await;
+    match begun.map_err(|error| undecided(error, &asked))? {
         Outcome::Redirect(redirect) => {
             finish(ask, strategy, &asked, None, &state, Ok(Decided::Redirect(redirect))).await
         }
@@ -138,8 +139,8 @@ async fn decide(
         state: state.to_owned(),
         login_hint: None,
     };
-    let outcome =
-        strategy.begin(call(ask, strategy), begin).await.map_err(|error| undecided(error, asked))?;
+    let outcome = unless_left(ask, strategy.begin(call(ask, strategy), begin)).await;
+    let outcome = outcome.map_err(|error| undecided(error, asked))?;
     tried.person = person::count(ask, strategy, named, &outcome).await?;
     let reason = named.reason(handed.is_some() || !strategy.operations().credentials);
     decide::on(ask, strategy, handed, outcome, reason, asked.link.as_ref(), Via::Form).await

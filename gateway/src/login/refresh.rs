@@ -7,6 +7,7 @@ use super::{
     answer,
     asked::{lifetime, named_transport},
     body::{self, Body, Shape, malformed},
+    logout,
     open::Opened,
     who::store_failed,
 };
@@ -48,7 +49,7 @@ pub(crate) async fn renew(ask: &Ask<'_>) -> Result<Reply, Problem> {
 pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let body = optional_body(ask)?;
     if let Some(text) = sent(ask, body.as_ref())? {
-        end_family(ask, &text).await?;
+        end_family(ask, &text, false).await?;
     }
     let same_site = ask.control.config.session.same_site;
     let answer = reply::with_cookie(reply::no_content(), &ask.cookies.clear_session(same_site));
@@ -64,31 +65,22 @@ pub(super) fn cookie<'a>(ask: &Ask<'a>) -> Option<&'a str> {
     }
 }
 
-/// Ends the family of the refresh cookie that this browser has, and its session.
-pub(super) async fn end_family_of_cookie(ask: &Ask<'_>) -> Result<(), Problem> {
-    match cookie(ask) {
-        Some(text) => end_family(ask, text).await,
-        None => Ok(()),
-    }
+/// The refresh token that the body holds, if it can be read: a logout is refused for nothing.
+pub(super) fn of_body(ask: &Ask<'_>) -> Option<String> {
+    let body = optional_body(ask).ok().flatten()?;
+    body.text("refresh_token").ok().flatten().map(str::to_owned)
 }
 
-/// Any value that the family ever had will do: whoever has one may end it.
-async fn end_family(ask: &Ask<'_>, text: &str) -> Result<(), Problem> {
+/// Any value that the family ever had will do: whoever has one may end it. With `global`, all
+/// sessions of its account.
+pub(super) async fn end_family(ask: &Ask<'_>, text: &str, global: bool) -> Result<(), Problem> {
     let control = ask.control;
     let Some(value) = control.tokens.refresh().read(text) else { return Ok(()) };
     let sid = control.store.family_sid(value.family()).await.map_err(|e| store_failed(&e))?;
-    let Some(sid) = sid else { return Ok(()) };
-    control.store.end_session(&sid).await.map_err(|e| store_failed(&e))?;
-    let known = control.sessions.end(&sid);
-    let account = known.as_ref().map(|session| session.account());
-    ask.audit(Audit {
-        event: "logout",
-        account: account.as_ref().map(|account| account.name.as_str()),
-        strategy: known.as_ref().map(|session| session.strategy()),
-        sid: Some(&sid),
-        ..Audit::default()
-    });
-    Ok(())
+    match sid {
+        Some(sid) => logout::end_stored(ask, &sid, global).await,
+        None => Ok(()),
+    }
 }
 
 /// A refresh needs no body.

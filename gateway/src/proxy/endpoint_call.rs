@@ -5,7 +5,7 @@ use super::{
     answer::Answer,
     client::{Upload, UploadError, send},
     cors,
-    endpoint::EndpointRequest,
+    endpoint::{Departure, EndpointRequest},
     exchange::{Failure, Wire, unless_left, upload_failure},
     http1::{body::Body, head::Head},
     pipeline::Request,
@@ -15,7 +15,6 @@ use crate::{metrics::Limit, problem::Code, snapshot::Snapshot};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::time::Duration;
-use tokio::task::JoinHandle;
 
 /// The control plane's answer.
 pub async fn call(
@@ -32,6 +31,7 @@ pub async fn call(
         Some(upload) => read_body(wire, upload, request.head, worker, snapshot).await?,
         None => Bytes::new(),
     };
+    let (waits, departure) = Departure::new();
     let handed = EndpointRequest {
         method: Method::from_bytes(request.method.as_bytes()).map_err(|_| Failure::Code(Code::BadRequest))?,
         path: request.path.clone(),
@@ -41,21 +41,15 @@ pub async fn call(
         body,
         client: request.origin.client,
         request_id: request.id.clone(),
+        departure,
     };
-    let mut task = Called(worker.control.spawn((worker.endpoints)(handed)));
-    // A provider or a directory does not work for somebody who has left.
-    let response = async { (&mut task.0).await.map_err(|_| Failure::Code(Code::Internal)) };
+    // A task that goes on when the client leaves: what the store was told is audited, counted
+    // and mailed whoever waits for it. The end of `waits` says that nobody does.
+    let task = worker.control.spawn((worker.endpoints)(handed));
+    let response = async { task.await.map_err(|_| Failure::Code(Code::Internal)) };
     let response = unless_left(wire.reader, response).await?;
+    drop(waits);
     Ok(request.readers.borrow().added_to(answer(response)))
-}
-
-/// Ends the work when nobody waits for it any more.
-struct Called(JoinHandle<http::Response<Bytes>>);
-
-impl Drop for Called {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 async fn read_body(

@@ -68,14 +68,27 @@ pub(super) fn claims<'a>(
     }
 }
 
-/// Whether a payload under a good signature makes a valid token now. A claim of the wrong
-/// type is refused like a missing one.
+/// Whether a payload under a good signature makes a valid token now.
 pub(super) fn check(
     kid: &str,
     payload: &[u8],
     parties: &Parties,
     now: UnixMillis,
 ) -> Result<Verified, Refused> {
+    match read(kid, payload, parties, now)? {
+        (_, expires) if now.0 >= expires => Err(Refused("expired")),
+        (verified, _) => Ok(verified),
+    }
+}
+
+/// What it says, and when it ends or ended, in milliseconds. A claim of the wrong type is
+/// refused like a missing one.
+pub(super) fn read(
+    kid: &str,
+    payload: &[u8],
+    parties: &Parties,
+    now: UnixMillis,
+) -> Result<(Verified, u64), Refused> {
     let claims = Members::read(payload, ["iss", "aud", "sub", "sid", "iat", "exp", "nbf"]);
     let Members([iss, aud, sub, sid, iat, exp, nbf]) = claims.ok_or(Refused("payload is no JSON object"))?;
     let is = |claim: &Option<Plain<'_>>, text: &str| claim.as_ref().and_then(Plain::text) == Some(text);
@@ -96,14 +109,12 @@ pub(super) fn check(
             return Err(Refused("not yet valid"));
         }
     }
-    if now.0 >= exp {
-        return Err(Refused("expired"));
-    }
-    Ok(Verified {
+    let verified = Verified {
         kid: kid.to_owned(),
         sid: sid.into_owned(),
         sub: sub.into_owned(),
         iat: iat / 1000,
         exp: exp / 1000,
-    })
+    };
+    Ok((verified, exp))
 }

@@ -46,6 +46,17 @@ pub(crate) fn hold_ours(value: &str, issuer: &str) -> bool {
     let words = || value.split(|c: char| c.is_ascii_whitespace() || c == ',');
     let inside = words().flat_map(|word| word.split(['=', ';', '"', '\'']));
     words().chain(inside).any(|piece| like_ours(piece, issuer))
+        || of_basic(value).is_some_and(|pair| pair.split(':').any(|piece| like_ours(piece, issuer)))
+}
+
+/// Name and password of `Basic` (RFC 7617): that is how git, npm and docker send a token.
+fn of_basic(value: &str) -> Option<String> {
+    let (scheme, pair) = value.trim_start().split_once(|c: char| c.is_ascii_whitespace())?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = pair.trim().replace('+', "-").replace('/', "_");
+    LENIENT.decode(pair).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Whether any `iss` of an object is this one: of two, an upstream may read either.
@@ -111,7 +122,11 @@ mod tests {
                 assert!(hold_ours(&format!("{before}{ours}"), "https://gw.test"), "{before:?} {ours}");
             }
         }
-        for theirs in ["", "Bearer opaque", "Basic cGNyX3g6eQ==", "Digest a=\"b\", c=xpcr_d", "h.e30.s"] {
+        let pair = |pair: &str| format!("bAsIc  {}", base64::engine::general_purpose::STANDARD.encode(pair));
+        for ours in ["x:pcr_x", "pcr_x:", &format!("x:{jwt}"), &format!("{jwt}:x")] {
+            assert!(hold_ours(&pair(ours), "https://gw.test"), "{ours}");
+        }
+        for theirs in ["", "Bearer opaque", "Basic eHBjcl94Onk=", "Digest a=\"b\", c=xpcr_d", "h.e30.s"] {
             assert!(!hold_ours(theirs, "https://gw.test"), "{theirs}");
         }
     }
