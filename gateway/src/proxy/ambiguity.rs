@@ -51,10 +51,10 @@ pub fn is_decoded(path: &str) -> bool {
 
 /// The path of a route, decoded: its escaped slashes parts of their segments, and
 /// separators. `None` for one that leaves the root.
-pub fn decoded(path: &str) -> [Option<String>; 2] {
+pub fn decoded(path: &str) -> [Option<String>; 3] {
     let decoded = decode(path.as_bytes());
-    let separated = separate(&decoded);
-    [decoded, separated].map(|text| Some(String::from_utf8_lossy(&resolve(&text).ok()?).into_owned()))
+    let [slashes, all] = [false, true].map(|backslashes| separate(&decoded, backslashes));
+    [decoded, slashes, all].map(|text| Some(String::from_utf8_lossy(&resolve(&text).ok()?).into_owned()))
 }
 
 /// Takes each step that is left and changes something, and goes on from there. What has

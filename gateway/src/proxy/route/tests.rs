@@ -125,8 +125,8 @@ fn a_route_is_met_in_its_own_spelling_and_in_no_other_one() {
             ("/100%25", "/100%25/x", &["/100%2525/x"]),
         ] {
             let guard = (None, RoutePath::Prefix(guarded.into()), route("guarded", None, &signed_in, true));
-            let around =
-                around.map(|policy| (None, RoutePath::Prefix(String::new()), route("all", None, policy, true)));
+            let around = around
+                .map(|policy| (None, RoutePath::Prefix(String::new()), route("all", None, policy, true)));
             let table = RouteTable::new(around.into_iter().chain([guard]).collect());
             let select = |path: &str| {
                 let path = crate::proxy::target::normal_path(path.as_bytes()).expect("a path");
