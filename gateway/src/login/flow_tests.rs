@@ -59,6 +59,25 @@ async fn a_provider_sends_the_browser_back_and_it_is_signed_in() {
     assert_eq!((resumed.strategy.as_str(), resumed.state == started.state), ("hub", false));
 }
 
+/// A link or a form may say who is expected; whether a provider hears of it is its strategy's.
+#[tokio::test]
+async fn a_link_may_say_who_is_expected_to_sign_in() {
+    let gateway = with("").await;
+    let long = format!("/login/hub?login_hint={}", "a".repeat(321));
+    for (target, said) in [
+        ("/login/hub?login_hint=ann%40x.test", Some("ann@x.test")),
+        ("/login/hub?login_hint=", None),
+        ("/login/hub?login_hint=a%0Ab", None),
+        (&long, None),
+    ] {
+        start(&gateway, target, None).await;
+        let begun = scripted::asked().remove(0);
+        assert_eq!(begun.params.get("login_hint").map(String::as_str), said, "{target}");
+    }
+    gateway.post("/login/hub").json(r#"{"username":"bob"}"#).send().await;
+    assert_eq!(scripted::asked().remove(0).params["login_hint"], "bob");
+}
+
 #[tokio::test]
 async fn what_is_missing_foreign_used_or_of_another_strategy_reaches_no_strategy() {
     let gateway = with("").await;

@@ -103,7 +103,12 @@ async fn link_to(ask: &Ask<'_>, body: &Body) -> Result<Option<kept::Link>, Probl
 async fn without_name(ask: &Ask<'_>, strategy: &Instance, body: &Body) -> Result<Reply, Problem> {
     let asked = Asked { link: link_to(ask, body).await?, ..Asked::read_any(ask, body)? };
     let state = ask.control.random.opaque();
-    let begin = Begin { state: state.clone(), resume_url: callback::url(ask, strategy), ..Begin::default() };
+    let begin = Begin {
+        state: state.clone(),
+        resume_url: callback::url(ask, strategy),
+        login_hint: asked::hint(ask),
+        ..Begin::default()
+    };
     let begun = unless_left(ask, strategy.begin(call(ask, strategy), begin)).await;
     match begun.map_err(|error| undecided(error, &asked))? {
         Outcome::Redirect(redirect) => {
@@ -137,7 +142,8 @@ async fn decide(
         credential: handed.as_ref().map(who::Handed::to_strategy),
         resume_url: callback::url(ask, strategy),
         state: state.to_owned(),
-        login_hint: None,
+        // At a provider's form, not at ours: who it is, it asks itself.
+        login_hint: strategy.has_provider().then(|| asked.identifier.clone()),
     };
     let outcome = unless_left(ask, strategy.begin(call(ask, strategy), begin)).await;
     let outcome = outcome.map_err(|error| undecided(error, asked))?;

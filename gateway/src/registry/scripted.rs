@@ -77,7 +77,9 @@ impl Strategy for Provider {
     }
 
     async fn begin(&self, call: &Call, request: Begin) -> Answer<Outcome> {
-        note("begin", call, request.form, request.resume_url.as_bytes(), &request.state);
+        let mut params = request.form;
+        params.extend(request.login_hint.map(|hint| ("login_hint".to_owned(), hint)));
+        note("begin", call, params, request.resume_url.as_bytes(), &request.state);
         let url = format!("https://idp.test/authorize?state={}", request.state);
         next().unwrap_or_else(|| Ok(Outcome::Redirect(Redirect { url, flow: b"verifier".to_vec() })))
     }

@@ -1,11 +1,12 @@
 //! A person is sent to the provider. What their request said has no part in it, but for
-//! who the gateway expects to sign in.
+//! who is expected to sign in, where the operator lets that pass.
 
 use crate::{
     Endpoints, OAuth,
     exchange::json_answer,
     kept::{self, Flow},
     secret::Secret,
+    settings::LoginHint,
     trouble::{self, Stop},
 };
 use aws_lc_rs::digest;
@@ -54,7 +55,12 @@ impl OAuth {
         if !settings.acr_values.is_empty() {
             add("acr_values", settings.acr_values.join(" "));
         }
-        if let Some(hint) = &request.login_hint {
+        let hint = match &settings.login_hint {
+            LoginHint::None => None,
+            LoginHint::Text(text) => Some(text),
+            LoginHint::PassedOn => request.login_hint.as_ref(),
+        };
+        if let Some(hint) = hint {
             add("login_hint", hint.clone());
         }
         asked.extend(settings.parameters.iter().cloned());

@@ -36,6 +36,7 @@ const KNOWN: &[&str] = &[
     "prompt",
     "max_age",
     "acr_values",
+    "login_hint",
     "domain_hint",
     "parameters",
     "par",
@@ -62,6 +63,17 @@ pub(crate) enum ClientAuth {
     PrivateKeyJwt,
     Tls,
     None,
+}
+
+/// Who is expected to sign in, as the provider is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LoginHint {
+    /// Nothing is sent.
+    None,
+    /// The operator's own text.
+    Text(String),
+    /// What the request for the login says.
+    PassedOn,
 }
 
 /// Where claims are.
@@ -93,6 +105,7 @@ pub(crate) struct Settings {
     pub(crate) prompt: Option<String>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) acr_values: Vec<String>,
+    pub(crate) login_hint: LoginHint,
     pub(crate) parameters: Vec<(String, String)>,
     pub(crate) par: bool,
     pub(crate) jar: bool,
@@ -154,6 +167,7 @@ fn read(reader: &mut Reader<'_>, table: &Object) -> Option<Settings> {
         prompt: reader.text("prompt"),
         max_age: reader.duration("max_age", Duration::ZERO, 365 * DAY),
         acr_values: reader.texts("acr_values").unwrap_or_default(),
+        login_hint: login_hint(reader, table),
         parameters: parameters(reader, preset),
         par: reader.flag("par"),
         jar: reader.flag("jar"),
@@ -350,6 +364,22 @@ fn algorithms(reader: &mut Reader<'_>) -> Vec<Algorithm> {
 
 fn response_mode(reader: &mut Reader<'_>, preset: &Preset) -> bool {
     reader.word("response_mode", &["query", "form_post"]).map_or(preset.form_post, |mode| mode == "form_post")
+}
+
+/// A text of the operator's, or `true`: what the request says.
+fn login_hint(reader: &mut Reader<'_>, table: &Object) -> LoginHint {
+    match table.get("login_hint") {
+        None | Some(Value::Null | Value::Bool(false)) => LoginHint::None,
+        Some(Value::Bool(true)) => LoginHint::PassedOn,
+        Some(Value::String(text)) if !text.is_empty() && !text.contains(char::is_control) => {
+            LoginHint::Text(text.clone())
+        }
+        Some(other) => {
+            let expected = "a text that is sent as it is, or true to pass on what a request for a login says";
+            reader.wrong::<()>("login_hint", other, expected);
+            LoginHint::None
+        }
+    }
 }
 
 /// What else is sent with a request for a login. What the protocol needs is not theirs.

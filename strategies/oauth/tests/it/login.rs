@@ -54,7 +54,7 @@ async fn what_is_configured_is_asked_for() {
         &op,
         json!({
             "prompt": "login", "max_age": "10m", "acr_values": ["gold", "silver"], "domain_hint": "example.com",
-            "response_mode": "form_post", "parameters": { "audience": "api" }, "scopes": ["openid", "groups"],
+            "login_hint": "ann@example.com", "response_mode": "form_post", "parameters": { "audience": "api" }, "scopes": ["openid", "groups"],
         }),
     )
     .await;
@@ -63,11 +63,31 @@ async fn what_is_configured_is_asked_for() {
         ("max_age", "600"),
         ("acr_values", "gold silver"),
         ("domain_hint", "example.com"),
+        ("login_hint", "ann@example.com"),
         ("response_mode", "form_post"),
         ("audience", "api"),
         ("scope", "openid groups"),
     ] {
         assert_eq!(sent[name], value, "{name}");
+    }
+}
+
+/// Row O-20: what a request says is passed on only where the operator wants that.
+#[tokio::test]
+async fn who_is_expected_is_passed_on_only_where_that_is_configured() {
+    let op = Op::new();
+    for (settings, sent) in [
+        (json!({}), None),
+        (json!({ "login_hint": false }), None),
+        (json!({ "login_hint": true }), Some("ann & bob")),
+        (json!({ "login_hint": "own@example.com" }), Some("own@example.com")),
+    ] {
+        let strategy = op.strategy(settings.clone()).await;
+        let request = portcullis_plugin_api::Begin { login_hint: Some("ann & bob".into()), ..begin() };
+        let Ok(Outcome::Redirect(away)) = strategy.begin(&call(), request).await else { panic!("no redirect") };
+        let asked = url::Url::parse(&away.url).unwrap();
+        let found: Vec<_> = asked.query_pairs().filter(|(name, _)| name == "login_hint").collect();
+        assert_eq!(found.iter().map(|(_, v)| v.as_ref()).collect::<Vec<_>>(), Vec::from_iter(sent), "{settings}");
     }
 }
 
@@ -130,9 +150,9 @@ async fn what_cannot_be_said_of_somebody_is_said_of_nobody() {
     let strategy = op.strategy(json!({})).await;
     let ann = signed_in(op.login(&strategy).await);
     assert_eq!(ann.claims.get("email_verified"), None);
-    let groups: Vec<_> = (0..400).map(|n| format!("{n:060}")).collect();
+    let groups: Vec<_> = (0..2000).map(|n| format!("{n:060}")).collect();
     op.world().userinfo["groups"] = json!(groups);
-    assert!(invalid(op.login(&strategy).await).contains("16 KiB"));
+    assert!(invalid(op.login(&strategy).await).contains("96 KiB"));
     op.world().userinfo["groups"] = json!(["one"]);
     op.world().userinfo["picture"] = json!("x".repeat(20_000));
     let ann = signed_in(op.login(&strategy).await);
