@@ -41,9 +41,32 @@ impl From<Subject> for String {
 /// Nothing here is believed until the gateway has admitted the login.
 pub type Claims = Object;
 
+/// The most bytes of claims as JSON, without their `groups` …
+pub const MOST_CLAIMS: usize = 16 * 1024;
+/// … and of their `groups`: more than two thousand that are named by GUIDs.
+pub const MOST_GROUPS: usize = 96 * 1024;
+
+/// Whether claims are no larger than the gateway takes.
+pub fn claims_fit(claims: &Claims) -> bool {
+    let size = |text: serde_json::Result<Vec<u8>>| text.map_or(usize::MAX, |text| text.len());
+    let groups = claims.get("groups").map_or(0, |groups| size(serde_json::to_vec(groups)));
+    groups <= MOST_GROUPS && size(serde_json::to_vec(claims)) - groups <= MOST_CLAIMS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_have_room_of_their_own() {
+        let claims = |name: &str, value: serde_json::Value| Claims::from_iter([(name.to_owned(), value)]);
+        assert!(claims_fit(&Claims::new()));
+        let ids = |n: usize| vec!["4a1b2c3d-0000-4000-8000-000000000001"; n];
+        assert!(claims_fit(&claims("groups", ids(2048).into())));
+        assert!(!claims_fit(&claims("groups", ids(2600).into())));
+        assert!(!claims_fit(&claims("roles", ids(450).into())));
+        assert!(claims_fit(&claims("roles", ids(400).into())));
+    }
 
     #[test]
     fn a_subject_has_1_to_255_bytes() {

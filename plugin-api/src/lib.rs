@@ -107,7 +107,7 @@ mod strategy;
 pub mod wire;
 pub mod workers;
 
-pub use claims::{Claims, Subject};
+pub use claims::{Claims, MOST_CLAIMS, MOST_GROUPS, Subject, claims_fit};
 pub use credentials::{CredentialOp, CredentialReply};
 pub use error::{StartError, StrategyError};
 pub use outcome::{Authenticated, Denial, Denied, Field, FieldKind, Form, Outcome, Redirect};

@@ -133,7 +133,8 @@ pub struct Authenticated {
     pub realm: String,
     /// What else it knows of them. The gateway reads `name`, `preferred_username`, `email`,
     /// `email_verified` (boolean), `display_name` and `groups` (array of text); policies
-    /// may read all of them. At most 16 KiB as JSON, nested at most 32 deep.
+    /// may read all of them. At most 16 KiB as JSON and 96 KiB of `groups`, nested at most 32
+    /// deep.
     #[serde(default)]
     pub claims: Claims,
     /// How they proved it, in the words of RFC 8176 (`pwd`, `otp`, …).

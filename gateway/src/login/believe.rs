@@ -9,11 +9,11 @@ use crate::{
     proxy::policy::{LoginFacts, admits},
 };
 use portcullis_config::{Admission, Admit, Config};
-use portcullis_plugin_api::{Authenticated, Claims};
+use portcullis_plugin_api::{Authenticated, Claims, claims_fit};
 use serde_json::Value;
 use std::net::IpAddr;
 
-/// The most bytes of claims as JSON, and of the strategy's state.
+/// The most bytes of the strategy's state.
 const MOST: usize = 16 * 1024;
 /// How deep claims may be nested.
 const DEPTH: usize = 32;
@@ -82,9 +82,8 @@ pub(super) fn is_admitted(admission: &Admission, believed: &Believed, client: Ip
 
 fn check(who: &Authenticated) -> Result<(), Unbelievable> {
     let named = |text: &str| text.len() <= MOST_NAME && !text.contains(char::is_control);
-    let written = serde_json::to_vec(&who.claims).map_err(|_| Unbelievable("its claims are no JSON"))?;
-    if written.len() > MOST {
-        return Err(Unbelievable("its claims are over 16 KiB"));
+    if !claims_fit(&who.claims) {
+        return Err(Unbelievable("its claims are over 16 KiB, or its groups over 96 KiB"));
     }
     if who.claims.values().any(|value| !is_shallow(value, DEPTH - 1)) {
         return Err(Unbelievable("its claims are nested deeper than 32"));
@@ -222,7 +221,11 @@ mod tests {
     #[test]
     fn claims_have_a_size_and_a_depth() {
         let large = json!({"x": "a".repeat(MOST)});
-        assert_eq!(believed("", large).err(), Some(Unbelievable("its claims are over 16 KiB")));
+        assert!(believed("", large).err().is_some_and(|why| why.0.contains("16 KiB")));
+        let groups = |n: usize| json!({"groups": vec!["4a1b2c3d-0000-4000-8000-000000000001"; n]});
+        let many = believed("roles = { \"4a1b2c3d-*\" = \"staff\" }", groups(2048)).unwrap();
+        assert_eq!(many.roles, ["staff"]);
+        assert!(believed("", groups(2600)).is_err());
         let nested = |depth| (0..depth).fold(json!(1), |inner, _| json!([inner]));
         assert!(believed("", json!({"x": nested(31)})).is_ok());
         assert!(believed("", json!({"x": nested(32)})).is_err());

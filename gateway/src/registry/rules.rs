@@ -2,7 +2,7 @@
 //! not allowed, a browser sent where the operator did not say.
 
 use portcullis_config::Plugin;
-use portcullis_plugin_api::{Claims, LogoutReply, Outcome};
+use portcullis_plugin_api::{Claims, LogoutReply, Outcome, claims_fit};
 use std::time::Duration;
 
 /// The limits of one instance.
@@ -23,7 +23,6 @@ const BLOCKING_SLOTS: usize = 32;
 
 const MOST_FLOW: usize = 4 * 1024;
 const MOST_STATE: usize = 16 * 1024;
-const MOST_CLAIMS: usize = 16 * 1024;
 const DEEPEST_CLAIMS: usize = 32;
 
 impl Default for Rules {
@@ -108,8 +107,10 @@ fn claims(claims: &Claims) -> Result<(), &'static str> {
     if claims.values().any(|value| depth(value) >= DEEPEST_CLAIMS) {
         return Err("its claims nest more than 32 deep");
     }
-    let size = serde_json::to_string(claims).map_or(usize::MAX, |text| text.len());
-    if size <= MOST_CLAIMS { Ok(()) } else { Err("its claims are more than 16 KiB") }
+    match claims_fit(claims) {
+        true => Ok(()),
+        false => Err("its claims are more than 16 KiB, or its groups more than 96 KiB"),
+    }
 }
 
 fn depth(value: &serde_json::Value) -> usize {

@@ -3,10 +3,8 @@
 
 use crate::settings::Settings;
 use portcullis_openid::{Claims, Trouble};
+use portcullis_plugin_api::claims_fit;
 use serde_json::Value;
-
-/// The most that the gateway takes, as JSON.
-const LARGEST: usize = 16 * 1024;
 
 /// Claims about the token, not about the person.
 const OF_THE_TOKEN: &[&str] = &[
@@ -123,13 +121,12 @@ pub(crate) fn plain(value: &Value) -> Option<String> {
 fn fitting(mut claims: Claims) -> Result<Claims, Trouble> {
     const READ: &[&str] =
         &["name", "preferred_username", "display_name", "email", "email_verified", "groups"];
-    let size = |claims: &Claims| serde_json::to_vec(claims).map_or(usize::MAX, |bytes| bytes.len());
-    while size(&claims) > LARGEST {
+    while !claims_fit(&claims) {
         let others = claims.iter().filter(|(name, _)| !READ.contains(&name.as_str()));
         let largest = others.max_by_key(|(_, value)| value.to_string().len()).map(|(name, _)| name.clone());
         match largest {
             Some(name) => claims.remove(&name),
-            None => return Err(Trouble::Invalid("the person's groups are more than 16 KiB".into())),
+            None => return Err(Trouble::Invalid("the person's groups are more than 96 KiB".into())),
         };
     }
     Ok(claims)

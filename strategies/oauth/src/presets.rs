@@ -103,8 +103,10 @@ pub(crate) const PRESETS: &[Preset] = &[
     Preset {
         name: "microsoft",
         issuer: Some("https://login.microsoftonline.com/{tenant}/v2.0"),
+        // The last one lets Graph be asked for groups that are too many for a token.
+        scopes: &["openid", "profile", "email", "User.Read"],
         quirk: Quirk::Microsoft,
-        register: "Microsoft Entra, App registrations: a web application with a client secret; `groups` under Token configuration",
+        register: "Microsoft Entra, App registrations: a web application with a client secret, and the delegated permission User.Read of Microsoft Graph; `groups` under Token configuration",
         ..GENERIC
     },
     Preset {

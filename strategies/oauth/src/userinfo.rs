@@ -32,16 +32,34 @@ impl OAuth {
         tokens: &Tokens,
         possession: Option<&Possession>,
     ) -> Result<Reply, Stop> {
+        self.with_token_and(url, tokens, possession, None).await
+    }
+
+    /// The same with one more header field.
+    pub(crate) async fn with_token_and(
+        &self,
+        url: &Url,
+        tokens: &Tokens,
+        possession: Option<&Possession>,
+        more: Option<(&'static str, &str)>,
+    ) -> Result<Reply, Stop> {
+        let get = || {
+            let request = Request::get(url);
+            match more {
+                Some((name, value)) => request.with(http::HeaderName::from_static(name), value),
+                None => request,
+            }
+        };
         let mut nonce: Option<String> = None;
         loop {
             let token = tokens.access.reveal();
             let reply = match possession.filter(|_| tokens.bound) {
                 None => {
-                    let request = Request::get(url).with(header::AUTHORIZATION, &format!("Bearer {token}"));
+                    let request = get().with(header::AUTHORIZATION, &format!("Bearer {token}"));
                     self.client.call(request).await?
                 }
                 Some(possession) => {
-                    let request = Request::get(url).with(header::AUTHORIZATION, &format!("DPoP {token}"));
+                    let request = get().with(header::AUTHORIZATION, &format!("DPoP {token}"));
                     let request = possession.prove(self, request, "GET", url, Some(token), nonce.as_deref());
                     self.client.call(request).await?
                 }

@@ -320,6 +320,14 @@ async fn githubs_lists_are_read_to_their_end_and_only_a_proven_first_address_cou
     let ann = signed_in(op.login(&strategy).await);
     assert_eq!(ann.claims["groups"].as_array().unwrap().len(), 131, "130 organisations and a team");
     assert_eq!(op.count("/user/orgs"), 2);
+    for n in 1..=10 {
+        let target = format!("/user/orgs?per_page=100&page={n}");
+        op.world().instead.insert(target, page(n * 100, n * 100 + 100));
+    }
+    op.world().instead.insert("/user/orgs".into(), page(0, 1));
+    assert!(invalid(op.login(&strategy).await).contains("more than 10 pages"), "half of them is none");
+    op.world().instead.insert("/user/orgs".into(), page(0, 0));
+    assert_eq!(signed_in(op.login(&strategy).await).claims["groups"].as_array().unwrap().len(), 1001);
     for emails in [
         json!([{ "email": "ann@example.com", "primary": true, "verified": false }]),
         json!([{ "email": "ann@example.com", "primary": false, "verified": true }]),
@@ -409,30 +417,28 @@ async fn a_shared_issuer_of_microsofts_is_believed_for_the_tenants_that_are_list
 #[tokio::test]
 async fn groups_that_are_too_many_for_a_token_are_asked_of_graph_page_by_page() {
     let op = Op::new();
-    let graph = format!("{}/graph/groups?$top=999", op.issuer);
+    let graph = format!("{}/graph/", op.issuer);
     let strategy = microsoft(&op, json!({ "api_url": graph })).await;
     op.world().claims["groups"] = Value::Null;
     op.world().claims["_claim_names"] = json!({ "groups": "src1" });
     // An address of a service that is gone; it is not asked.
     op.world().claims["_claim_sources"] =
         json!({ "src1": { "endpoint": "https://graph.windows.net/x/users/y/getMemberObjects" } });
-    let page = |from: usize, next: Option<String>| {
-        let mut page = json!({ "@odata.context": "x", "value": (from..from + 999).map(|n| json!({ "id": format!("{n}") })).collect::<Vec<_>>() });
-        if let Some(next) = next {
-            page["@odata.nextLink"] = next.into();
-        }
-        (200, JSON.to_owned(), page.to_string())
-    };
-    let second = format!("{}/graph/groups?$skiptoken=2", op.issuer);
-    op.world().instead.insert("/graph/groups?$top=999".into(), page(0, Some(second)));
-    op.world().instead.insert("/graph/groups?$skiptoken=2".into(), page(999, None));
+    let group = |n: usize| json!({ "@odata.type": "#microsoft.graph.group", "id": format!("4a1b2c3d-0000-4000-8000-{n:012}") });
+    op.world().member_of = (0..2048).map(group).collect();
+    let role = json!({ "@odata.type": "#microsoft.graph.directoryRole", "id": "a-role" });
+    op.world().member_of.push(role);
     let ann = signed_in(op.login(&strategy).await);
-    assert_eq!(ann.claims["groups"].as_array().unwrap().len(), 1998);
-    assert_eq!(op.last("/graph/groups").headers["authorization"], "Bearer CANARY-access");
+    assert_eq!(ann.claims["groups"].as_array().unwrap().len(), 2048);
+    let path = "/graph/me/transitiveMemberOf/microsoft.graph.group";
+    assert_eq!(op.count(path), 3);
+    assert_eq!(op.last(path).headers["authorization"], "Bearer CANARY-access");
+    // What cannot be read to its end is not made with what was read.
+    op.world().member_of = (0..999 * 10 + 1).map(group).collect();
+    assert!(invalid(op.login(&strategy).await).contains("more than 9,990"));
     // Nobody else gets the token.
-    op.world()
-        .instead
-        .insert("/graph/groups?$top=999".into(), page(0, Some("https://evil.test/next".into())));
+    let elsewhere = json!({ "value": [], "@odata.nextLink": "https://evil.test/next" });
+    op.world().instead.insert(path.into(), (200, JSON.into(), elsewhere.to_string()));
     assert!(invalid(op.login(&strategy).await).contains("somewhere else"));
     // Elsewhere nobody knows where to ask: a login with half of the groups is none.
     let other = Op::new();

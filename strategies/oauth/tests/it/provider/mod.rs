@@ -18,6 +18,8 @@ use std::{
     },
 };
 
+const JSON: &str = "Content-Type: application/json\r\n";
+
 /// What was asked.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -44,7 +46,10 @@ pub struct World {
     /// By target, or else by path.
     pub instead: BTreeMap<String, Answer>,
     pub asked: Vec<Asked>,
+    /// What Microsoft's Graph says the person is in.
+    pub member_of: Vec<Value>,
     nonce: String,
+    scope: String,
 }
 
 pub struct Op {
@@ -69,6 +74,8 @@ impl Op {
             tokens: json!({}),
             instead: BTreeMap::new(),
             asked: Vec::new(),
+            member_of: Vec::new(),
+            scope: String::new(),
             nonce: String::new(),
         };
         let world = Arc::new(Mutex::new(world));
@@ -119,6 +126,7 @@ impl Op {
         let Outcome::Redirect(away) = strategy.begin(&call(), begin()).await? else { panic!("no redirect") };
         let url = url::Url::parse(&away.url).unwrap();
         let sent: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+        self.world().scope = sent.get("scope").cloned().unwrap_or_default();
         self.world().nonce = sent.get("nonce").cloned().unwrap_or_default();
         let mut params = BTreeMap::from([
             ("code".to_owned(), "CANARY-code".to_owned()),
@@ -239,6 +247,33 @@ impl World {
         self.signed(&self.typ, &claims)
     }
 
+    /// As Microsoft documents it: a cast and the size of pages want the header field and
+    /// `$count=true` (400), and the person has to have let us read who they are (403).
+    fn graph(&self, asked: &Asked) -> Answer {
+        const PAGE: usize = 999;
+        let query = asked.target.split_once('?').unwrap_or_default().1;
+        let query: BTreeMap<String, String> =
+            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let is = |name: &str, value: &str| query.get(name).is_some_and(|found| found == value);
+        let no = |status, code: &str| (status, JSON.to_owned(), json!({ "error": { "code": code } }).to_string());
+        let eventual = asked.headers.get("consistencylevel").is_some_and(|level| level == "eventual");
+        if !eventual || !is("$count", "true") {
+            return no(400, "Request_UnsupportedQuery");
+        }
+        if !self.scope.split(' ').any(|scope| scope == "User.Read") {
+            return no(403, "Authorization_RequestDenied");
+        }
+        let from: usize = query.get("$skiptoken").map_or(0, |from| from.parse().unwrap());
+        let page: Vec<_> = self.member_of.iter().skip(from).take(PAGE).collect();
+        let mut answer = json!({ "@odata.context": "x", "@odata.count": self.member_of.len(), "value": page });
+        if from + PAGE < self.member_of.len() {
+            let at = &asked.path;
+            let next = format!("{}{at}?$count=true&$skiptoken={}", self.issuer, from + PAGE);
+            answer["@odata.nextLink"] = next.into();
+        }
+        (200, JSON.to_owned(), answer.to_string())
+    }
+
     fn answer(&mut self, asked: &Asked, now: u64) -> Answer {
         self.asked.push(asked.clone());
         let instead = self.instead.get(&asked.target).or_else(|| self.instead.get(&asked.path));
@@ -269,6 +304,7 @@ impl World {
             "/userinfo" => self.userinfo.clone(),
             "/par" => json!({ "request_uri": "urn:par:1", "expires_in": 60 }),
             "/revoke" => json!({}),
+            "/graph/me/transitiveMemberOf/microsoft.graph.group" => return self.graph(asked),
             _ => return (404, String::new(), String::new()),
         };
         (200, "Content-Type: application/json\r\n".into(), body.to_string())
