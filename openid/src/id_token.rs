@@ -17,6 +17,29 @@ pub enum Issuer<'a> {
     Tenant(&'a str),
 }
 
+impl<'a> Issuer<'a> {
+    /// As a provider is called: a pattern, or one name.
+    pub fn of(name: &'a str) -> Self {
+        if name.contains(PLACE) { Self::Tenant(name) } else { Self::Exact(name) }
+    }
+
+    /// Whether this is its name, or of a pattern the name of one tenant. Which one, only a
+    /// token can say.
+    pub fn names(&self, iss: &str) -> bool {
+        match self {
+            Self::Exact(exact) => iss == *exact,
+            Self::Tenant(pattern) => {
+                let (before, after) = pattern.split_once(PLACE).unwrap_or((pattern, ""));
+                let tenant = iss.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+                tenant.is_some_and(is_tenant)
+            }
+        }
+    }
+}
+
+/// Where the tenant stands in a pattern.
+const PLACE: &str = "{tenantid}";
+
 /// What the ID token of one login must be.
 #[derive(Clone, Copy, Debug)]
 pub struct IdTokenRules<'a> {
@@ -73,7 +96,7 @@ impl IdTokenRules<'_> {
             Issuer::Tenant(pattern) => {
                 let tenant =
                     text(claims, "tid", "tid")?.filter(|tid| is_tenant(tid)).ok_or(Refused("tid"))?;
-                pattern.replace("{tenantid}", tenant)
+                pattern.replace(PLACE, tenant)
             }
         };
         if issuer == expected { Ok(expected) } else { Err(Refused("iss")) }

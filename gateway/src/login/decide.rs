@@ -156,10 +156,18 @@ pub(super) fn undecided(error: CallError, asked: &Asked) -> Problem {
             malformed(format!("{field}: must be text"))
         }
         CallError::BadRequest { field, message } => malformed(format!("{field}: {message}")),
-        CallError::ProviderInvalid => Code::ProviderInvalid.into(),
+        CallError::ProviderInvalid => in_the_log(Code::ProviderInvalid),
         CallError::Weak(message) => Problem::from(Code::WeakPassword).detail(message),
         CallError::Unavailable | CallError::Unusable | CallError::Unsupported => {
-            Code::StrategyUnavailable.into()
+            in_the_log(Code::StrategyUnavailable)
         }
     }
+}
+
+/// Something that only the operator can mend, and of which the log says more: where to look,
+/// without a word of what was found.
+pub(super) fn in_the_log(code: Code) -> Problem {
+    let title = code.title();
+    let help = "whoever runs this gateway finds the reason in its log, under the id of this request";
+    Problem::from(code).detail(format!("{title}: {help}."))
 }

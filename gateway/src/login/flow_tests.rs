@@ -203,7 +203,11 @@ async fn a_no_of_the_provider_is_a_page_with_its_code_escaped() {
         scripted::answer(Err(error));
         let answer = back(&gateway, &format!("state={}", started.state), &started.cookie).await;
         assert_eq!(answer.status, status);
+        assert!(answer.text.contains("finds the reason in its log"), "{}", answer.text);
     }
+    scripted::answer(Err(StrategyError::Failed("x".into())));
+    let answer = gateway.get("/login/hub").navigating().send().await;
+    assert!(answer.status == 503 && answer.text.contains("finds the reason in its log"), "{}", answer.text);
 }
 
 #[tokio::test]

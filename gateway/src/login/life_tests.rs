@@ -109,6 +109,25 @@ async fn admit_is_asked_at_each_refresh() {
     assert_eq!(gateway.who(&cookie).await, false);
 }
 
+/// N-70: the provider hears of every login that ends, not only of the one of this browser.
+#[tokio::test]
+async fn a_logout_everywhere_gives_every_login_back() {
+    let gateway = with("").await;
+    let one = sign_in(&gateway, who(&json!({}))).await.cookie();
+    let other = Authenticated { state: b"tokens of another device".to_vec(), ..who(&json!({})) };
+    sign_in(&gateway, other).await;
+    scripted::asked();
+    gateway.post("/logout?global=true").cookie(&one).send().await;
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        tokio::task::yield_now().await;
+        told.extend(scripted::asked().into_iter().filter(|asked| asked.what == "logout"));
+    }
+    told.sort_by(|a, b| a.bytes.cmp(&b.bytes));
+    let told: Vec<_> = told.iter().map(|asked| asked.bytes.as_slice()).collect();
+    assert_eq!(told, [&b"tokens of another device"[..], b"tokens of s"]);
+}
+
 #[tokio::test]
 async fn a_logout_goes_on_to_the_provider() {
     let gateway = with("").await;

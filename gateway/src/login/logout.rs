@@ -4,13 +4,20 @@ use super::{decide::call, external::STATE, refresh, return_to, who::store_failed
 use crate::{
     control::{Ask, Reply, of_expired, presented_apart, reply},
     problem::Problem,
+    registry::Instance,
     sessions::{ExternalRecord, Found, LiveSession, hash_cookie},
+    store::KnownLogin,
     telemetry::Audit,
 };
 use http::{Method, header::COOKIE};
-use portcullis_plugin_api::Subject;
+use portcullis_plugin_api::{Logout, Subject};
 use serde_json::json;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// How long somebody who leaves waits to be told where else to sign out …
+const PATIENCE: Duration = Duration::from_secs(3);
+/// … and how many of their other logins are told of it.
+const MOST_OTHERS: usize = 100;
 
 /// An image on a foreign page must sign nobody out: a `GET` from elsewhere gets a page
 /// that asks.
@@ -25,8 +32,14 @@ pub(crate) async fn end(ask: &Ask<'_>) -> Result<Reply, Problem> {
     let mut provider = None;
     for session in presented.sessions() {
         let known = external(ask, session).await?;
+        let others = if global { others(ask, session).await? } else { Vec::new() };
         end_one(ask, session, global).await?;
         provider = provider.or(at_provider(ask, session, known).await);
+        for (strategy, request) in others {
+            let call = call(ask, &strategy);
+            // Their browsers are elsewhere, so that nobody is sent on and nobody waits.
+            tokio::spawn(async move { strategy.logout(call, request).await.map(drop) });
+        }
     }
     end_of_old(ask, global).await?;
     let answer = if let (Some(url), true) = (&provider, ask.is_navigation()) {
@@ -63,19 +76,37 @@ async fn external(ask: &Ask<'_>, session: &LiveSession) -> Result<Option<Externa
 async fn at_provider(ask: &Ask<'_>, session: &LiveSession, known: Option<ExternalRecord>) -> Option<String> {
     let (known, control) = (known?, ask.control);
     let strategy = control.registry.get(session.strategy())?;
-    let state = control.store.sealer().ok()?.open(STATE, &known.state).ok()?;
-    let request = portcullis_plugin_api::Logout {
-        subject: Subject::new(known.subject)?,
-        state: state.to_vec(),
-        // One address, as it is registered there: providers refuse every other.
-        return_url: format!("{}{}", control.config.server.public_url.origin, control.config.endpoints.login),
-    };
-    let answer = strategy.logout(call(ask, &strategy), request).await.ok()?;
+    let request = goodbye(ask, known)?;
+    let answer = strategy.logout(call(ask, &strategy), request);
+    let answer = tokio::time::timeout(PATIENCE, answer).await.ok()?.ok()?;
     let leads_out = |url: &String| {
         (url.starts_with("https://") || url.starts_with("http://"))
             && url.bytes().all(|b| b.is_ascii_graphic())
     };
     answer.redirect.filter(leads_out)
+}
+
+fn goodbye(ask: &Ask<'_>, known: ExternalRecord) -> Option<Logout> {
+    let control = ask.control;
+    let state = control.store.sealer().ok()?.open(STATE, &known.state).ok()?;
+    Some(Logout {
+        subject: Subject::new(known.subject)?,
+        state: state.to_vec(),
+        // One address, as it is registered there: providers refuse every other.
+        return_url: format!("{}{}", control.config.server.public_url.origin, control.config.endpoints.login),
+    })
+}
+
+/// What the account's other sessions have to give back to their providers.
+async fn others(ask: &Ask<'_>, session: &LiveSession) -> Result<Vec<(Instance, Logout)>, Problem> {
+    let known = ask.control.store.logins_of(session.account().uuid).await.map_err(|e| store_failed(&e))?;
+    let others = known.into_iter().filter(|login| login.sid != session.sid()).take(MOST_OTHERS);
+    let goodbye = |login: KnownLogin| {
+        let strategy = ask.control.registry.get(&login.strategy)?;
+        let knows = strategy.operations().logout;
+        knows.then(|| goodbye(ask, login.external)).flatten().map(|request| (strategy, request))
+    };
+    Ok(others.filter_map(goodbye).collect())
 }
 
 /// Ends what the request names although it may open nothing any more: a session cookie that

@@ -5,7 +5,7 @@ use super::{
     asked::{self, Asked},
     body::{Body, malformed},
     callback,
-    decide::call,
+    decide::{call, in_the_log},
     link, return_to,
 };
 use crate::{
@@ -165,9 +165,9 @@ async fn first(ask: &Ask<'_>, strategy: &Instance, state: &str) -> Result<Outcom
         Ok(Outcome::Form(form)) => Ok(Outcome::Form(asking(ask, form))),
         Ok(outcome) => Ok(outcome),
         Err(CallError::Busy) => Err(Code::Busy.into()),
-        Err(CallError::ProviderInvalid) => Err(Code::ProviderInvalid.into()),
+        Err(CallError::ProviderInvalid) => Err(in_the_log(Code::ProviderInvalid)),
         Err(CallError::BadRequest { field, message }) => Err(malformed(format!("{field}: {message}"))),
-        Err(_) => Err(Code::StrategyUnavailable.into()),
+        Err(_) => Err(in_the_log(Code::StrategyUnavailable)),
     }
 }
 

@@ -60,6 +60,17 @@ pub(super) const COLUMNS: &str = "e.realm, e.subject, e.claims, e.state, e.provi
 pub(super) const JOINED: &str = "external_sessions AS e LEFT JOIN credentials AS c ON c.strategy = e.strategy AND \
                       c.realm = e.realm AND c.subject = e.subject";
 
+/// A session that began by a strategy that vouches from outside.
+#[derive(Clone, Debug)]
+pub struct KnownLogin {
+    /// The session.
+    pub sid: String,
+    /// The strategy instance.
+    pub strategy: String,
+    /// What the login left.
+    pub external: ExternalRecord,
+}
+
 impl Store {
     /// Finds the account of a login, joins one, or makes one.
     pub async fn external_login(&self, login: ExternalLogin, now: UnixMillis) -> Stored<ExternalOutcome> {
@@ -104,6 +115,21 @@ impl Store {
                 "SELECT {COLUMNS}, e.sid FROM {JOINED} JOIN sessions AS s ON s.sid = e.sid WHERE s.account = ?1"
             ))?
             .query_map([account.to_string()], |row| Ok((row.get(7)?, record(row)?)))?
+            .collect()
+        })
+        .await
+    }
+
+    /// The same with the strategy of each.
+    pub async fn logins_of(&self, account: Uuid) -> Stored<Vec<KnownLogin>> {
+        self.read(move |db| {
+            db.prepare_cached(&format!(
+                "SELECT {COLUMNS}, e.sid, e.strategy FROM {JOINED} JOIN sessions AS s ON s.sid = e.sid \
+                 WHERE s.account = ?1"
+            ))?
+            .query_map([account.to_string()], |row| {
+                Ok(KnownLogin { sid: row.get(7)?, strategy: row.get(8)?, external: record(row)? })
+            })?
             .collect()
         })
         .await

@@ -32,7 +32,7 @@ mod thread;
 mod underway;
 
 pub use events::{Change, Event};
-pub use external::{ExternalLogin, ExternalOutcome, Linked};
+pub use external::{ExternalLogin, ExternalOutcome, KnownLogin, Linked};
 pub use families::{NewFamily, Presented, Rotation, Successor, Terms};
 pub use flows::{IN_ALL, NewFlow, PER_NETWORK, TakenFlow};
 pub use keys::{KeyState, StoredKey};

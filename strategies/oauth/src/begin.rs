@@ -12,18 +12,18 @@ use crate::{
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use portcullis_openid::Trouble;
-use portcullis_plugin_api::{Answer, Begin, Outcome, Redirect};
+use portcullis_plugin_api::{Answer, Begin, Call, Outcome, Redirect};
 use serde_json::{Value, json};
 use url::Url;
 
 impl OAuth {
-    pub(crate) async fn send_away(&self, request: Begin) -> Answer<Outcome> {
+    pub(crate) async fn send_away(&self, call: &Call, request: Begin) -> Answer<Outcome> {
         let endpoints = self.endpoints().await.map_err(trouble::error)?;
         let flow = Flow { verifier: Secret::new(self.random()), nonce: Secret::new(self.random()) };
         let asked = self.asked(&request, &flow);
         match self.address(&endpoints, asked).await {
             Ok(url) => Ok(Outcome::Redirect(Redirect { url: url.into(), flow: kept::bytes(&flow) })),
-            Err(stop) => stop.answer(),
+            Err(stop) => stop.answer(call),
         }
     }
 

@@ -4,6 +4,9 @@ use crate::{OAuth, settings::ClientAuth, trouble::Stop};
 use portcullis_openid::Trouble;
 use portcullis_plugin_api::Step;
 
+/// What is said of a code once it is clear who asks (the second is GitHub's word).
+const ABOUT_THE_CODE: [&str; 3] = ["invalid_grant", "bad_verification_code", "expired_token"];
+
 impl OAuth {
     pub(crate) async fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -70,11 +73,19 @@ impl OAuth {
                     claims: None,
                 }
             }
-            Err(Stop::Denied(code)) => Step {
+            Err(Stop::Denied(code)) if ABOUT_THE_CODE.contains(&code.as_str()) => Step {
                 name,
                 ok: Some(true),
                 detail: format!("the provider knows us: a made-up code is answered {code}"),
                 advice: None,
+                claims: None,
+            },
+            // It may not have looked at who we are before it found this.
+            Err(Stop::Denied(code)) => Step {
+                name,
+                ok: None,
+                detail: format!("the provider answers a made-up code with {code}, which does not say whether it knows us"),
+                advice: Some("sign in once to find out".into()),
                 claims: None,
             },
             Ok(_) => step(&name, Err(Trouble::Invalid("it gives tokens for a made-up code".into()))),

@@ -22,12 +22,18 @@ pub(crate) struct Flow {
 pub(crate) struct State {
     /// When the provider last said yes, in milliseconds since 1970.
     pub(crate) seen: u64,
+    /// When it is to be asked again, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due: Option<u64>,
     /// To look again with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refresh: Option<Secret>,
     /// Plain OAuth 2 without refresh tokens: to look again with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) access: Option<Secret>,
+    /// When that one ends, in milliseconds since 1970, if the provider said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) access_ends: Option<u64>,
     /// Says at the provider whose session ends; and what the person's claims were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id_token: Option<Secret>,

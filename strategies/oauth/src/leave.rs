@@ -6,13 +6,15 @@ use crate::{
     kept::{self, State},
     trouble,
 };
-use portcullis_openid::{Jws, LogoutTokenRules, NotVerified, Refused};
+use portcullis_openid::{Issuer, Jws, LogoutTokenRules, NotVerified, Refused, within};
 use portcullis_plugin_api::{Answer, Call, Logout, LogoutReply, Notice, NoticeReply, StrategyError, Subject};
 use std::time::Duration;
-use url::Url;
 
 /// How long the name of a logout token is remembered: longer than one is good.
 const REMEMBERED: Duration = Duration::from_secs(15 * 60);
+
+/// How long somebody who signs out waits for a provider's metadata.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The longest ID token that goes into an address.
 const LONGEST_HINT: usize = 4096;
@@ -20,12 +22,10 @@ const LONGEST_HINT: usize = 4096;
 impl OAuth {
     pub(crate) async fn sign_out(&self, call: &Call, request: Logout) -> Answer<LogoutReply> {
         let Some(state) = kept::read::<State>(&request.state) else { return Ok(LogoutReply::default()) };
-        let endpoints = self.endpoints().await.map_err(trouble::error)?;
-        if let (Some(url), Some(token)) =
-            (&endpoints.revocation, state.refresh.as_ref().or(state.access.as_ref()))
-        {
-            let kind = if state.refresh.is_some() { "refresh_token" } else { "access_token" };
-            self.revoke(call, url, token.reveal(), kind).await;
+        // Nobody is kept waiting by a provider that they want to leave.
+        let endpoints = within(PATIENCE, self.endpoints()).await.flatten().map_err(trouble::error)?;
+        if let Some(url) = &endpoints.revocation {
+            self.give_back(call, url, &state);
         }
         let redirect = endpoints.end_session.map(|mut url| {
             let mut query = url.query_pairs_mut();
@@ -42,17 +42,6 @@ impl OAuth {
         Ok(LogoutReply { redirect })
     }
 
-    /// Gives a token back. Nobody waits for it to succeed: the session here has ended.
-    async fn revoke(&self, call: &Call, url: &Url, token: &str, kind: &str) {
-        let form = vec![("token".into(), token.into()), ("token_type_hint".into(), kind.into())];
-        let why = match self.client.call(self.authenticated(url, form)).await {
-            Ok(reply) if reply.status.is_success() => return,
-            Ok(reply) => format!("it answers {}", reply.status.as_u16()),
-            Err(trouble) => trouble.to_string(),
-        };
-        tracing::warn!(strategy = %call.strategy, error = %why, "a token was not given back to the provider at sign-out");
-    }
-
     /// The provider says that somebody signed out.
     pub(crate) async fn told(&self, notice: Notice) -> Answer<NoticeReply> {
         let provider = self.provider.as_ref().ok_or(StrategyError::Unsupported)?;
@@ -61,11 +50,9 @@ impl OAuth {
             let given = |name: &str| notice.params.get(name).filter(|value| !value.is_empty());
             let session =
                 given("sid").filter(|sid| sid.len() <= 255).ok_or_else(|| bad("sid", "is missing"))?;
-            if given("iss").map(String::as_str) != Some(provider.issuer()) {
-                return Err(bad("iss", "is not the issuer"));
-            }
+            let named = given("iss").filter(|iss| Issuer::of(provider.issuer()).names(iss));
             return Ok(NoticeReply {
-                realm: provider.issuer().to_owned(),
+                realm: named.ok_or_else(|| bad("iss", "is not the issuer"))?.clone(),
                 provider_session: Some(session.clone()),
                 ..NoticeReply::default()
             });

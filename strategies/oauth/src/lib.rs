@@ -7,17 +7,20 @@
 //! become tokens · `client_auth.rs` who we are · `possession.rs` proofs that a token is ours ·
 //! `userinfo.rs` claims asked with a token · `github.rs` and `overage.rs` what is kept elsewhere ·
 //! `claims.rs` claims to what the gateway reads · `refresh.rs` looking again (`rotated.rs` tokens in between) · `leave.rs`
-//! signing out here and there · `diagnose.rs` step by step · `kept.rs` what is handed over
-//! to be given back · `secret.rs` text that is not shown.
+//! signing out here and there (`give_back.rs` tokens) · `diagnose.rs` step by step · `kept.rs` what is handed over
+//! to be given back · `secret.rs` text that is not shown ·
+//! `advice.rs` what a no means for the operator.
 //!
 //! What may not come in: cookies, accounts, the store; a provider's words in a log.
 
+mod advice;
 mod begin;
 mod claims;
 mod client_auth;
 mod diagnose;
 mod exchange;
 mod github;
+mod give_back;
 mod kept;
 mod leave;
 mod overage;
@@ -51,6 +54,7 @@ pub struct OAuth {
     provider: Option<Provider>,
     host: Host,
     rotated: rotated::Rotated,
+    leaving: give_back::Places,
 }
 
 /// Where the provider is asked what.
@@ -91,11 +95,12 @@ impl Strategy for OAuth {
                 clock: host.now.clone(),
             })),
         };
-        Ok(Self { settings, client, provider, host, rotated: rotated::Rotated::default() })
+        let (rotated, leaving) = (rotated::Rotated::default(), give_back::Places::default());
+        Ok(Self { settings, client, provider, host, rotated, leaving })
     }
 
-    async fn begin(&self, _call: &Call, request: Begin) -> Answer<Outcome> {
-        self.send_away(request).await
+    async fn begin(&self, call: &Call, request: Begin) -> Answer<Outcome> {
+        self.send_away(call, request).await
     }
 
     async fn resume(&self, call: &Call, request: Resume) -> Answer<Outcome> {

@@ -30,6 +30,8 @@ pub(crate) struct Preset {
     /// How the hint of a domain is called there.
     pub(crate) domain_hint: &'static str,
     pub(crate) quirk: Quirk,
+    /// How often it is asked again about somebody, in seconds.
+    pub(crate) refresh: u64,
     /// What the operator enters there, beside the redirect URL.
     pub(crate) register: &'static str,
 }
@@ -60,6 +62,7 @@ const GENERIC: Preset = Preset {
     form_post: false,
     domain_hint: "domain_hint",
     quirk: Quirk::None,
+    refresh: 3600,
     register: "a confidential web client with the authorization code grant",
 };
 
@@ -127,6 +130,8 @@ pub(crate) const PRESETS: &[Preset] = &[
         scopes: &["openid", "name", "email"],
         form_post: true,
         quirk: Quirk::Apple,
+        // More often it may refuse to answer.
+        refresh: 86_400,
         register: "Apple Developer, Identifiers: a Services ID with Sign in with Apple, and a key for it",
         ..GENERIC
     },

@@ -57,9 +57,8 @@ impl OAuth {
     /// An error, which keeps the session, until the provider has been silent for too long.
     fn patience(&self, call: &Call, state: &State, trouble: Trouble) -> Answer<Outcome> {
         let grace = u64::try_from(self.settings.refresh_grace.as_millis()).unwrap_or(u64::MAX);
-        let interval =
-            self.settings.refresh.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-        if self.now() > state.seen.saturating_add(grace).saturating_add(interval) {
+        // From when it did not answer, not from when it last did.
+        if self.now() > state.due.unwrap_or(state.seen).saturating_add(grace) {
             tracing::warn!(strategy = %call.strategy, %trouble, "the provider has been silent for longer than refresh_grace");
             return Ok(trouble::refused("temporarily_unavailable".into()));
         }
@@ -84,7 +83,12 @@ impl OAuth {
                 }
             },
             (None, Some(access)) => {
-                Tokens { access: access.clone(), id: None, refresh: None, lifetime: None, bound: false }
+                let left = state.access_ends.map(|ends| ends.saturating_sub(self.now()) / 1000);
+                if left == Some(0) {
+                    // Shown too late; a no to it would say nothing of the person.
+                    return Err(Trouble::Unreachable("the token to ask with has ended".into()).into());
+                }
+                Tokens { access: access.clone(), id: None, refresh: None, lifetime: left, bound: false }
             }
             (None, None) => return Err(Stop::Denied("invalid_grant".into())),
         };

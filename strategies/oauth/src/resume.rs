@@ -31,7 +31,7 @@ pub(crate) struct Proven {
 }
 
 impl OAuth {
-    pub(crate) async fn come_back(&self, _call: &Call, request: Resume) -> Answer<Outcome> {
+    pub(crate) async fn come_back(&self, call: &Call, request: Resume) -> Answer<Outcome> {
         if request.via != Via::Redirect {
             let (field, message) = ("code".to_owned(), "this login goes on at the provider".to_owned());
             return Err(StrategyError::BadRequest { field, message });
@@ -41,7 +41,7 @@ impl OAuth {
         let endpoints = self.endpoints().await.map_err(trouble::error)?;
         match self.signed_in(&endpoints, &request, &flow).await {
             Ok(authenticated) => Ok(Outcome::Authenticated(Box::new(authenticated))),
-            Err(stop) => stop.answer(),
+            Err(stop) => stop.answer(call),
         }
     }
 
@@ -51,7 +51,8 @@ impl OAuth {
         request: &Resume,
         flow: &Flow,
     ) -> Result<Authenticated, Stop> {
-        self.answered_by(endpoints, request.params.get("iss").map(String::as_str))?;
+        let answered = request.params.get("iss");
+        self.answered_by(endpoints, answered.map(String::as_str))?;
         if let Some(error) = request.params.get("error") {
             return Err(Stop::Denied(code(error)));
         }
@@ -69,6 +70,10 @@ impl OAuth {
             Some(_) => self.by_id_token(&tokens, Some(flow.nonce.reveal())).await?,
             None => Proven { issuer: self.realm(), claims: Claims::new(), session: None },
         };
+        // Of a shared issuer, the tenant that answered is the one that signed.
+        if self.provider.is_some() && answered.is_some_and(|iss| *iss != proven.issuer) {
+            return Err(Trouble::Invalid("the answer names another issuer (RFC 9207)".into()).into());
+        }
         self.authenticated_as(endpoints, tokens, possession, proven, None).await
     }
 
@@ -77,7 +82,7 @@ impl OAuth {
     fn answered_by(&self, endpoints: &Endpoints, iss: Option<&str>) -> Result<(), Stop> {
         let Source::OpenId { issuer, .. } = &self.settings.source else { return Ok(()) };
         match iss {
-            Some(iss) if iss == issuer => Ok(()),
+            Some(iss) if Issuer::of(issuer).names(iss) => Ok(()),
             Some(_) => Err(Trouble::Invalid("the answer names another issuer (RFC 9207)".into()).into()),
             None if endpoints.names_itself => Err(Trouble::Invalid(
                 "the answer does not name its issuer, as it always does (RFC 9207)".into(),
@@ -100,13 +105,10 @@ impl OAuth {
             Err(portcullis_openid::NotVerified::Refused(why)) => return Err(refused(why)),
             Err(portcullis_openid::NotVerified::Trouble(trouble)) => return Err(trouble.into()),
         };
-        let pattern = provider.issuer().contains("{tenantid}");
+        let expected = Issuer::of(provider.issuer());
+        let pattern = matches!(expected, Issuer::Tenant(_));
         let rules = IdTokenRules {
-            issuer: if pattern {
-                Issuer::Tenant(provider.issuer())
-            } else {
-                Issuer::Exact(provider.issuer())
-            },
+            issuer: expected,
             client_id: &self.settings.client_id,
             nonce,
             access_token: Some(tokens.access.reveal()),
@@ -162,8 +164,9 @@ impl OAuth {
         let methods = claims.get("amr").and_then(Value::as_array);
         let methods =
             methods.into_iter().flatten().filter_map(Value::as_str).take(16).map(str::to_owned).collect();
-        let state = self.state(&tokens, possession, before);
+        let mut state = self.state(&tokens, possession, before);
         let refresh_after = self.wait(&tokens, &state);
+        state.due = refresh_after.map(|wait| state.seen.saturating_add(wait.as_secs() * 1000));
         Ok(Authenticated {
             realm: proven.issuer,
             claims: claims::mapped(claims, &self.settings, openid)?,
@@ -194,22 +197,34 @@ impl OAuth {
         // A provider that gives no new one means the old one (RFC 6749 §6).
         let refresh = tokens.refresh.clone().or(old_refresh);
         let plain = self.provider.is_none() && refresh.is_none();
+        let ends = tokens.lifetime.map(|lifetime| self.now().saturating_add(lifetime.saturating_mul(1000)));
         State {
             seen: self.now(),
+            due: None,
             access: plain.then(|| tokens.access.clone()),
+            access_ends: ends.filter(|_| plain),
             id_token: tokens.id.clone().or(old_id),
             key: possession.map(|possession| possession.kept),
             refresh,
         }
     }
 
-    /// When to look again: while the access token is good, and as often as configured.
+    /// When to look again: while the access token is good, and as often as configured. None:
+    /// there is nothing to look with, or soon nothing any more.
     fn wait(&self, tokens: &Tokens, state: &State) -> Option<Duration> {
         let most = self.settings.refresh?.as_secs();
         if state.refresh.is_none() && state.access.is_none() {
             return None;
         }
-        let of_token = tokens.lifetime.map_or(most, |lifetime| lifetime / 4 * 3);
+        let of_token = match tokens.lifetime {
+            // Apple wants to be asked once a day (its "Verifying a user"), however short its tokens.
+            Some(_) if self.settings.preset.quirk == Quirk::Apple => most,
+            Some(lifetime) => lifetime / 4 * 3,
+            None => most,
+        };
+        if state.access.is_some() && of_token < LEAST_WAIT {
+            return None;
+        }
         Some(Duration::from_secs(of_token.min(most).max(LEAST_WAIT)))
     }
 }

@@ -145,12 +145,13 @@ fn read(reader: &mut Reader<'_>, table: &Object) -> Option<Settings> {
     check_client_auth(reader, client_auth, preset, http.identity.is_some());
     let api = reader.url("api_url", plaintext);
     http.written = source::written(source.as_ref(), api.as_ref());
+    without_effect(reader, source.as_ref());
     let scopes = scopes(reader, preset, source.as_ref());
     let claims = claims(reader, preset, table);
     let algorithms = algorithms(reader);
     let refresh = match table.get("refresh").and_then(Value::as_str) {
         Some("never") => None,
-        _ => Some(reader.duration("refresh", MINUTE, DAY).unwrap_or(Duration::from_secs(3600))),
+        _ => Some(reader.duration("refresh", MINUTE, DAY).unwrap_or(Duration::from_secs(preset.refresh))),
     };
     Some(Settings {
         preset,
@@ -180,6 +181,31 @@ fn read(reader: &mut Reader<'_>, table: &Object) -> Option<Settings> {
         source: source?,
         client_id: client_id?,
     })
+}
+
+/// What would be asked for and never checked, or never be read: silence would look like a rule.
+fn without_effect(reader: &mut Reader<'_>, source: Option<&Source>) {
+    const OPENID: [&str; 4] = ["max_age", "acr_values", "algorithms", "userinfo"];
+    let refuse = |reader: &mut Reader<'_>, key: &str, why: &str, expected: &str| {
+        if reader.has(key) {
+            let problem = SettingsProblem::at(key, format!("`{key}` does nothing here: {why}"));
+            reader.push(problem.expected(expected));
+        }
+    };
+    match source {
+        Some(Source::Plain { .. }) => {
+            for key in OPENID {
+                refuse(reader, key, "plain OAuth 2 has no ID token to check it by", "no such key");
+            }
+            refuse(reader, "par", "there is no metadata that says where to", "no such key");
+            refuse(reader, "tenants", "only Microsoft's shared issuers have tenants", "a rule in `admit`");
+        }
+        Some(Source::OpenId { issuer, .. }) if !issuer.contains('{') => {
+            let why = "it is for \"organizations\" and \"common\" of the preset microsoft";
+            refuse(reader, "tenants", why, "no such key; whose people get in, `admit` decides");
+        }
+        _ => {}
+    }
 }
 
 fn preset(reader: &mut Reader<'_>) -> Option<&'static Preset> {

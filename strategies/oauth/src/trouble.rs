@@ -1,7 +1,8 @@
 //! Troubles and refusals of a provider as a strategy's answers.
 
+use crate::advice;
 use portcullis_openid::{NotVerified, Trouble};
-use portcullis_plugin_api::{Denial, Denied, Outcome, StrategyError};
+use portcullis_plugin_api::{Call, Denial, Denied, Outcome, StrategyError};
 
 /// Why a step of the protocol did not end well.
 #[derive(Debug)]
@@ -28,10 +29,16 @@ impl From<NotVerified> for Stop {
 }
 
 impl Stop {
-    /// The answer of a login.
-    pub(crate) fn answer(self) -> Result<Outcome, StrategyError> {
+    /// The answer of a login. What the operator can mend is in the log, too, under the id that
+    /// the person is shown.
+    pub(crate) fn answer(self, call: &Call) -> Result<Outcome, StrategyError> {
         match self {
-            Self::Denied(code) => Ok(refused(code)),
+            Self::Denied(code) => {
+                let Some(help) = advice::of(&code) else { return Ok(refused(code)) };
+                let (strategy, request_id) = (&call.strategy, &call.request_id);
+                tracing::warn!(%strategy, %request_id, %code, help, "the provider refuses a login");
+                Ok(refused(format!("{code} (for whoever runs this gateway: {help})")))
+            }
             Self::Trouble(trouble) => Err(error(trouble)),
         }
     }

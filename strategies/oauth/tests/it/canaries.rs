@@ -63,6 +63,17 @@ async fn a_diagnosis_says_what_works_step_by_step() {
     op.world().instead.insert("/token".into(), (401, json, r#"{"error":"invalid_client"}"#.into()));
     let wrong = found(strategy.diagnose(&call(), Diagnose::default()).await.unwrap());
     assert_eq!(wrong[2], named("client", Some(false)));
+    // What may come before anybody looks at who asks says neither.
+    for body in [
+        r#"{"error":"invalid_request"}"#,
+        r#"{"error":"unsupported_grant_type"}"#,
+        r#"{"error":"redirect_uri_mismatch"}"#,
+        r#"{"error":{"message":"Error validating client secret.","code":1}}"#,
+    ] {
+        op.world().instead.insert("/token".into(), (400, "Content-Type: application/json\r\n".into(), body.into()));
+        let unclear = found(strategy.diagnose(&call(), Diagnose::default()).await.unwrap());
+        assert_eq!(unclear[2], named("client", None), "{body}");
+    }
     let down = Op::new();
     down.world().metadata = json!({ "issuer": "https://other.test" });
     let strategy = down.strategy(json!({})).await;

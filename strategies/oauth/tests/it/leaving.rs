@@ -1,7 +1,7 @@
 //! Signing out, here and there.
 
 use crate::provider::{Op, call, left, notice, signed_in};
-use portcullis_plugin_api::{StrategyError, Subject};
+use portcullis_plugin_api::{Logout, StrategyError, Subject};
 use serde_json::{Value, json};
 
 /// N-70, N-73.
@@ -18,17 +18,42 @@ async fn signing_out_here_gives_the_token_back_and_goes_by_the_provider() {
         ("gw", "https://gw.test/login")
     );
     assert_eq!(sent["id_token_hint"].split('.').count(), 3);
+    op.asked("/revoke", 1).await;
     let revoked = op.last("/revoke");
     assert_eq!(
         (revoked.form["token"].as_str(), revoked.form["token_type_hint"].as_str()),
         ("CANARY-refresh", "refresh_token")
     );
-    // A provider that does not take it back holds nobody up.
+    // A no stays one, and whatever else is tried again, until it is taken.
+    op.world().instead.insert("/revoke".into(), (400, String::new(), String::new()));
+    assert!(left(&strategy, &ann).await.is_some());
+    op.asked("/revoke", 2).await;
     op.world().instead.insert("/revoke".into(), (503, String::new(), String::new()));
     assert!(left(&strategy, &ann).await.is_some());
+    op.asked("/revoke", 3).await;
+    op.world().instead.clear();
+    op.asked("/revoke", 4).await;
     op.world().metadata = json!({ "end_session_endpoint": null, "revocation_endpoint": null });
     let without = op.strategy(json!({})).await;
     assert_eq!(left(&without, &ann).await, None);
+}
+
+/// Sign-out is over while the provider still thinks, be it about the token or about itself.
+#[tokio::test]
+async fn a_provider_that_hangs_holds_nobody_up_who_leaves() {
+    let op = Op::new();
+    let strategy = op.strategy(json!({})).await;
+    let ann = signed_in(op.login(&strategy).await);
+    op.world().instead.insert("/revoke".into(), (0, String::new(), String::new()));
+    let soon = std::time::Duration::from_secs(5);
+    let away = tokio::time::timeout(soon, left(&strategy, &ann)).await.expect("an answer at once");
+    assert!(away.unwrap().contains("id_token_hint"));
+    op.world().instead.insert("/.well-known/openid-configuration".into(), (0, String::new(), String::new()));
+    let fresh = op.strategy(json!({})).await;
+    let request =
+        Logout { subject: ann.subject.clone(), state: ann.state.clone(), return_url: "https://gw.test/login".into() };
+    let answer = tokio::time::timeout(soon, fresh.logout(&call(), request)).await.expect("an answer soon");
+    assert!(matches!(answer, Err(StrategyError::Failed(_))), "{answer:?}");
 }
 
 /// A server takes no longer address, and the gateway none to send a browser to.

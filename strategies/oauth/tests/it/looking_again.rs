@@ -61,11 +61,29 @@ async fn invalid_grant_ends_the_session_and_silence_does_not() {
         let error = refreshed(&strategy, &ann).await.unwrap_err();
         assert!(matches!(error, StrategyError::Failed(_)), "{answer:?}: {error:?}");
     }
-    // An hour between two looks, and two of patience.
-    op.wait(3 * 60 * 60 * 1000 + 1);
+    // Due after three quarters of the token's ten minutes, and then two hours of patience.
+    op.wait(450 * 1000 + 2 * 60 * 60 * 1000);
+    assert!(matches!(refreshed(&strategy, &ann).await, Err(StrategyError::Failed(_))), "not yet");
+    op.wait(1);
     assert_eq!(denied(refreshed(&strategy, &ann).await).message.as_deref(), Some("temporarily_unavailable"));
     op.world().instead.insert("/token".into(), json_answer(400, r#"{"error":"invalid_grant"}"#));
     assert_eq!(denied(refreshed(&strategy, &ann).await).message.as_deref(), Some("invalid_grant"));
+}
+
+/// Patience begins when the provider did not answer, not when it might have been asked at the
+/// latest: Keycloak's tokens of five minutes and five minutes of grace are under ten.
+#[tokio::test]
+async fn patience_begins_when_the_look_was_due() {
+    let op = Op::new();
+    op.world().tokens = json!({ "expires_in": 300 });
+    let strategy = op.strategy(json!({ "refresh_grace": "5m" })).await;
+    let ann = signed_in(op.login(&strategy).await);
+    assert_eq!(ann.refresh_after.map(|d| d.as_secs()), Some(225));
+    op.world().instead.insert("/token".into(), json_answer(503, ""));
+    op.wait((225 + 300) * 1000);
+    assert!(matches!(refreshed(&strategy, &ann).await, Err(StrategyError::Failed(_))));
+    op.wait(1);
+    assert_eq!(denied(refreshed(&strategy, &ann).await).message.as_deref(), Some("temporarily_unavailable"));
 }
 
 /// A token that was replaced is not shown again because what came after it failed: providers
@@ -135,6 +153,32 @@ async fn plain_oauth_looks_again_with_its_token() {
     assert_eq!((again.realm, op.count("/token")), (ann.realm.clone(), 1));
     op.world().instead.insert("/userinfo".into(), json_answer(401, "{}"));
     assert_eq!(denied(refreshed(&strategy, &ann).await).message.as_deref(), Some("invalid_token"));
+}
+
+/// The end of a token that nobody can renew is no word of the provider's about the person.
+#[tokio::test]
+async fn a_token_that_only_ends_is_not_shown_after_its_end() {
+    let op = Op::new();
+    let at = |path: &str| format!("{}{path}", op.issuer);
+    op.world().tokens = json!({ "refresh_token": null, "id_token": null, "expires_in": 3600 });
+    let plain = json!({
+        "issuer": null, "authorize_url": at("/authorize"), "token_url": at("/token"), "userinfo_url": at("/userinfo"),
+    });
+    let strategy = op.strategy(plain).await;
+    let mut ann = signed_in(op.login(&strategy).await);
+    let (first, mut left) = (ann.clone(), 3600);
+    while let Some(wait) = ann.refresh_after {
+        op.wait(wait.as_secs() * 1000);
+        assert!(wait.as_secs() < left, "{wait:?} of {left}");
+        left -= wait.as_secs();
+        ann = signed_in(refreshed(&strategy, &ann).await);
+    }
+    assert!(left < 120, "{left}");
+    op.wait(left * 1000);
+    op.world().instead.insert("/userinfo".into(), json_answer(401, "{}"));
+    let before = op.count("/userinfo");
+    assert!(matches!(refreshed(&strategy, &first).await, Err(StrategyError::Failed(_))), "it says nothing");
+    assert_eq!(op.count("/userinfo"), before);
 }
 
 /// A token that is good only with a proof of the key that came with the login.

@@ -1,7 +1,7 @@
 //! Presets: a login at a provider that answers in the shape of each one's documents, written
 //! down from what they publish. None of it was recorded at the real service.
 
-use crate::provider::{Op, begin, call, denied, invalid, signed_in};
+use crate::provider::{Op, begin, call, code, invalid, notice, signed_in};
 use portcullis_openid::Jws;
 use portcullis_plugin_api::Outcome;
 use serde_json::{Value, json};
@@ -303,6 +303,8 @@ async fn apples_secret_is_signed_and_its_text_proves_nothing() {
     let claims = token.unproven().unwrap();
     assert_eq!((claims["iss"].as_str(), claims["sub"].as_str()), (Some("DEF123GHIJ"), Some("gw")));
     assert!(claims["exp"].as_u64().unwrap() > claims["iat"].as_u64().unwrap());
+    // Apple answers about somebody once a day, and more often maybe not.
+    assert_eq!(ann.refresh_after.map(|d| d.as_secs()), Some(86_400));
 }
 
 /// More than one page, and addresses that are not both first and proven.
@@ -340,7 +342,7 @@ async fn githubs_lists_are_read_to_their_end_and_only_a_proven_first_address_cou
     // GitHub says no with 200 and an error.
     let no = r#"{"error":"bad_verification_code","error_description":"The code is incorrect.","error_uri":"https://docs.example"}"#;
     op.world().instead.insert("/token".into(), (200, JSON.into(), no.into()));
-    assert_eq!(denied(op.login(&strategy).await).message.as_deref(), Some("bad_verification_code"));
+    assert_eq!(code(op.login(&strategy).await), "bad_verification_code");
 }
 
 /// Facebook's errors are objects; what it writes in them is not repeated.
@@ -351,7 +353,7 @@ async fn an_error_that_is_an_object_is_a_no_without_its_words() {
     let strategy = op.strategy(set_up(&op, &shape)).await;
     let no = r#"{"error":{"message":"CANARY","type":"OAuthException","code":100,"fbtrace_id":"x"}}"#;
     op.world().instead.insert("/token".into(), (400, JSON.into(), no.into()));
-    assert_eq!(denied(op.login(&strategy).await).message.as_deref(), Some("unreadable_error"));
+    assert_eq!(code(op.login(&strategy).await), "unreadable_error");
 }
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
@@ -401,13 +403,25 @@ async fn a_shared_issuer_of_microsofts_is_believed_for_the_tenants_that_are_list
     assert_eq!(proven, None, "any tenant's administrator writes what they like");
     assert_eq!(ann.claims["groups"], json!(["4a1b2c3d-0000-4000-8000-000000000001"]));
     from_tenant(&op, OTHER);
-    assert_eq!(denied(op.login(&strategy).await).message.as_deref(), Some("tenant_not_listed"));
+    assert_eq!(code(op.login(&strategy).await), "tenant_not_listed");
     // The issuer and the tenant have to be of one piece.
     from_tenant(&op, TENANT);
     op.world().claims["tid"] = OTHER.into();
     assert_eq!(invalid(op.login(&strategy).await), "its ID token is refused: iss");
     op.world().claims["tid"] = "../evil".into();
     assert_eq!(invalid(op.login(&strategy).await), "its ID token is refused: tid");
+    // The tenant is named beside the answer, too (RFC 9207), and it is the one that signed.
+    from_tenant(&op, TENANT);
+    let named = |tenant: &str| format!("{}/{tenant}/v2.0", op.issuer);
+    signed_in(op.login_with(&strategy, &[("iss", &named(TENANT))]).await);
+    for iss in [named(OTHER), named("x"), named("{tenantid}"), op.issuer.clone()] {
+        assert!(invalid(op.login_with(&strategy, &[("iss", &iss)]).await).contains("RFC 9207"), "{iss}");
+    }
+    let told = strategy.notice(&call(), notice(true, &[("iss", &named(TENANT)), ("sid", "s")])).await.unwrap();
+    assert_eq!((told.realm, told.provider_session.as_deref()), (named(TENANT), Some("s")));
+    for iss in [named("x"), named("{tenantid}"), format!("{}/{TENANT}/v2.0/", op.issuer)] {
+        assert!(strategy.notice(&call(), notice(true, &[("iss", &iss), ("sid", "s")])).await.is_err(), "{iss}");
+    }
     from_tenant(&op, OTHER);
     let open = microsoft(&op, json!({ "tenants": [] })).await;
     from_tenant(&op, OTHER);

@@ -30,7 +30,7 @@ pub struct Asked {
     pub form: BTreeMap<String, String>,
 }
 
-/// What is answered instead of the right thing: status, headers, body.
+/// What is answered instead of the right thing: status, headers, body. Status 0: nothing, ever.
 pub type Answer = (u16, String, String);
 
 pub struct World {
@@ -99,6 +99,13 @@ impl Op {
     /// How often a path was asked.
     pub fn count(&self, path: &str) -> usize {
         self.world().asked.iter().filter(|asked| asked.path == path).count()
+    }
+
+    /// Waits until a path was asked so often.
+    pub async fn asked(&self, path: &str, times: usize) {
+        while self.count(path) < times {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
 
     pub fn last(&self, path: &str) -> Asked {
@@ -189,6 +196,13 @@ pub fn denied(outcome: Result<Outcome, StrategyError>) -> Denied {
         Ok(Outcome::Denied(denied)) => denied,
         other => panic!("not denied: {other:?}"),
     }
+}
+
+/// The code of a no, without what the operator is told beside it.
+#[track_caller]
+pub fn code(outcome: Result<Outcome, StrategyError>) -> String {
+    let message = denied(outcome).message.unwrap_or_default();
+    message.split(" (for whoever").next().unwrap_or_default().to_owned()
 }
 
 #[track_caller]
@@ -344,6 +358,10 @@ fn serve(mut stream: std::net::TcpStream, world: &Mutex<World>, now: u64) -> std
     let form = url::form_urlencoded::parse(&body).into_owned().collect();
     let path = target.split('?').next().unwrap_or_default().to_owned();
     let (status, fields, body) = world.lock().unwrap().answer(&Asked { path, target, headers, form }, now);
+    if status == 0 {
+        std::mem::forget(stream);
+        return Ok(());
+    }
     let length = if fields.contains("Content-Length") {
         String::new()
     } else {
