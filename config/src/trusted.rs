@@ -156,7 +156,10 @@ fn roles(field: Field<'_>, book: &mut Book<'_>) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for entry in table.entries() {
         let Some(role) = table.field(&entry.key).and_then(|field| field.text(book)) else { continue };
-        if is_admin(&role) {
+        if entry.key.is_empty() {
+            let message = format!("{}: \"\" is no group", field.label());
+            book.refuse_with(&entry.at, message, "write a group's name");
+        } else if is_admin(&role) {
             let message = format!("{} gives the role admin", field.label());
             book.refuse_with(&entry.at, message, "a foreign issuer makes no administrators");
         } else if !is_role(&role) {

@@ -243,7 +243,7 @@ impl Issuer {
         now: UnixMillis,
     ) -> Known {
         let groups = ["groups", "roles"].iter().filter_map(|name| claims.get(*name)?.as_array()).flatten();
-        let groups: Vec<&str> = groups.filter_map(Value::as_str).collect();
+        let groups: Vec<&str> = groups.filter_map(Value::as_str).filter(|group| !group.is_empty()).collect();
         let mapped = self.config.roles.iter().filter(|(group, _)| groups.contains(&group.as_str()));
         let roles = mapped.map(|(_, role)| role.clone()).collect();
         let guest = Guest { issuer: self.config.id.clone(), subject, roles, claims, expires: exp };
