@@ -10,6 +10,13 @@ pub const PER_NETWORK: u32 = 500;
 /// … and in all.
 pub const IN_ALL: u32 = 20_000;
 
+/// How many make room at once when all places are taken: to find out who has most of them is
+/// too much work for each login that is started.
+pub const AT_ONCE: u32 = 200;
+
+/// The network around one: what one customer of a provider may have (IPv4 /24, IPv6 /48).
+const WIDE: &str = "substr(network, 1, CASE length(network) WHEN 4 THEN 3 ELSE 6 END)";
+
 /// A login that waits for its next step.
 #[derive(Clone, Debug)]
 pub struct NewFlow {
@@ -39,12 +46,13 @@ pub struct TakenFlow {
 }
 
 impl Store {
-    /// Keeps one. The oldest make room: of the same network first.
+    /// Keeps one. The oldest make room: of the same network; when all places are taken, of
+    /// whoever has most of them, so that one host cannot take those of all others.
     pub async fn insert_flow(&self, flow: NewFlow, now: UnixMillis) -> Stored<()> {
         self.write(move |db| {
             db.prepare_cached("DELETE FROM flows WHERE expires <= ?1")?.execute([millis(now)])?;
-            make_room(db, "WHERE network = ?1", Some(&flow.network), PER_NETWORK)?;
-            make_room(db, "WHERE ?1 IS NULL", None, IN_ALL)?;
+            make_room_in(db, &flow.network)?;
+            make_room_for_all(db)?;
             db.prepare_cached(
                 "INSERT INTO flows (state, strategy, via, browser, network, created, expires, flow) VALUES (?1, \
                  ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -126,16 +134,44 @@ impl Store {
     }
 }
 
-/// Deletes the oldest until there is room for one more.
-fn make_room(db: &Connection, which: &str, network: Option<&[u8]>, most: u32) -> rusqlite::Result<()> {
+/// Deletes the oldest of a network until there is room for one more.
+fn make_room_in(db: &Connection, network: &[u8]) -> rusqlite::Result<()> {
     let count: u32 = db
-        .prepare_cached(&format!("SELECT count(*) FROM flows {which}"))?
+        .prepare_cached("SELECT count(*) FROM flows WHERE network = ?1")?
         .query_row([network], |row| row.get(0))?;
-    if count >= most {
-        db.prepare_cached(&format!(
-            "DELETE FROM flows WHERE state IN (SELECT state FROM flows {which} ORDER BY created LIMIT ?2)"
+    if count >= PER_NETWORK {
+        db.prepare_cached(
+            "DELETE FROM flows WHERE state IN (SELECT state FROM flows WHERE network = ?1 ORDER BY created \
+             LIMIT ?2)",
+        )?
+        .execute(params![network, count + 1 - PER_NETWORK])?;
+    }
+    Ok(())
+}
+
+/// Makes room where nobody has any more.
+fn make_room_for_all(db: &Connection) -> rusqlite::Result<()> {
+    let count: u32 = db.prepare_cached("SELECT count(*) FROM flows")?.query_row([], |row| row.get(0))?;
+    if count < IN_ALL {
+        return Ok(());
+    }
+    let (widest, has): (Vec<u8>, u32) = db
+        .prepare_cached(&format!(
+            "SELECT {WIDE} AS wide, count(*) AS has FROM flows GROUP BY wide ORDER BY has DESC LIMIT 1"
         ))?
-        .execute(params![network, count + 1 - most])?;
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let most = AT_ONCE + count - IN_ALL;
+    if has > most {
+        db.prepare_cached(&format!(
+            "DELETE FROM flows WHERE state IN (SELECT state FROM flows WHERE {WIDE} = ?1 ORDER BY created LIMIT ?2)"
+        ))?
+        .execute(params![widest, most])?;
+    } else {
+        // From everywhere, a few each: nobody in particular has them all.
+        db.prepare_cached(
+            "DELETE FROM flows WHERE state IN (SELECT state FROM flows ORDER BY created LIMIT ?1)",
+        )?
+        .execute([most])?;
     }
     Ok(())
 }

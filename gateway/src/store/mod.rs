@@ -34,7 +34,7 @@ mod underway;
 pub use events::{Change, Event};
 pub use external::{ExternalLogin, ExternalOutcome, KnownLogin, Linked};
 pub use families::{NewFamily, Presented, Rotation, Successor, Terms};
-pub use flows::{IN_ALL, NewFlow, PER_NETWORK, TakenFlow};
+pub use flows::{AT_ONCE, IN_ALL, NewFlow, PER_NETWORK, TakenFlow};
 pub use keys::{KeyState, StoredKey};
 pub use mailed::{MailedToken, NewToken, Proof, Purpose, hash_token};
 pub use mails::{NewMail, QueuedMail};
