@@ -97,9 +97,8 @@ impl Asked {
 /// Who is expected to sign in, as a link says it (`?login_hint=`). It proves nothing: a strategy
 /// may tell its provider.
 pub(super) fn hint(ask: &Ask<'_>) -> Option<String> {
-    let fits = |hint: &String| {
-        !hint.is_empty() && hint.len() <= MAX_IDENTIFIER && !hint.contains(char::is_control)
-    };
+    let fits =
+        |hint: &String| !hint.is_empty() && hint.len() <= MAX_IDENTIFIER && !hint.contains(char::is_control);
     ask.query("login_hint").filter(fits)
 }
 

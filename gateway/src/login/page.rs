@@ -155,12 +155,8 @@ pub(super) async fn first_form(ask: &Ask<'_>, strategy: &Instance) -> Result<Opt
 /// The answer to an empty form.
 async fn first(ask: &Ask<'_>, strategy: &Instance, state: &str) -> Result<Outcome, Problem> {
     let resume_url = callback::url(ask, strategy);
-    let begin = Begin {
-        state: state.to_owned(),
-        resume_url,
-        login_hint: asked::hint(ask),
-        ..Begin::default()
-    };
+    let begin =
+        Begin { state: state.to_owned(), resume_url, login_hint: asked::hint(ask), ..Begin::default() };
     match strategy.begin(call(ask, strategy), begin).await {
         Ok(Outcome::Form(form)) => Ok(Outcome::Form(asking(ask, form))),
         Ok(outcome) => Ok(outcome),

@@ -16,7 +16,10 @@ pub(crate) fn of(code: &str) -> Option<&'static str> {
         "invalid_grant" | "bad_verification_code" => {
             "sign in once more; if that does not help, compare the clock of this machine and the redirect URL with the provider's"
         }
-        "invalid_target" | "invalid_request_object" | "request_not_supported" | "request_uri_not_supported" => {
+        "invalid_target"
+        | "invalid_request_object"
+        | "request_not_supported"
+        | "request_uri_not_supported" => {
             "look at `parameters`, `jar` and `par`: the provider does not take the request as it is made"
         }
         "unsupported_response_type" | "unsupported_grant_type" => {
@@ -42,8 +45,13 @@ mod tests {
 
     #[test]
     fn what_is_about_the_registration_has_its_sentence_and_a_cancel_has_none() {
-        let codes =
-            ["invalid_client", "unauthorized_client", "invalid_scope", "redirect_uri_mismatch", "invalid_request"];
+        let codes = [
+            "invalid_client",
+            "unauthorized_client",
+            "invalid_scope",
+            "redirect_uri_mismatch",
+            "invalid_request",
+        ];
         for code in codes {
             assert!(of(code).is_some(), "{code}");
         }

@@ -84,7 +84,9 @@ impl OAuth {
             Err(Stop::Denied(code)) => Step {
                 name,
                 ok: None,
-                detail: format!("the provider answers a made-up code with {code}, which does not say whether it knows us"),
+                detail: format!(
+                    "the provider answers a made-up code with {code}, which does not say whether it knows us"
+                ),
                 advice: Some("sign in once to find out".into()),
                 claims: None,
             },

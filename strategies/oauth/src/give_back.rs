@@ -2,10 +2,7 @@
 //! answer, for the session here has ended already; and tried again, for a provider may be out
 //! of reach for a moment. What a gateway that stops has not given back by then ends by itself.
 
-use crate::{
-    OAuth,
-    kept::State,
-};
+use crate::{OAuth, kept::State};
 use portcullis_openid::{Client, Request};
 use portcullis_plugin_api::Call;
 use std::{sync::Arc, time::Duration};

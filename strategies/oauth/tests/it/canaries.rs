@@ -70,7 +70,9 @@ async fn a_diagnosis_says_what_works_step_by_step() {
         r#"{"error":"redirect_uri_mismatch"}"#,
         r#"{"error":{"message":"Error validating client secret.","code":1}}"#,
     ] {
-        op.world().instead.insert("/token".into(), (400, "Content-Type: application/json\r\n".into(), body.into()));
+        op.world()
+            .instead
+            .insert("/token".into(), (400, "Content-Type: application/json\r\n".into(), body.into()));
         let unclear = found(strategy.diagnose(&call(), Diagnose::default()).await.unwrap());
         assert_eq!(unclear[2], named("client", None), "{body}");
     }

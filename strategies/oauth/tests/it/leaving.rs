@@ -50,8 +50,11 @@ async fn a_provider_that_hangs_holds_nobody_up_who_leaves() {
     assert!(away.unwrap().contains("id_token_hint"));
     op.world().instead.insert("/.well-known/openid-configuration".into(), (0, String::new(), String::new()));
     let fresh = op.strategy(json!({})).await;
-    let request =
-        Logout { subject: ann.subject.clone(), state: ann.state.clone(), return_url: "https://gw.test/login".into() };
+    let request = Logout {
+        subject: ann.subject.clone(),
+        state: ann.state.clone(),
+        return_url: "https://gw.test/login".into(),
+    };
     let answer = tokio::time::timeout(soon, fresh.logout(&call(), request)).await.expect("an answer soon");
     assert!(matches!(answer, Err(StrategyError::Failed(_))), "{answer:?}");
 }

@@ -84,10 +84,16 @@ async fn who_is_expected_is_passed_on_only_where_that_is_configured() {
     ] {
         let strategy = op.strategy(settings.clone()).await;
         let request = portcullis_plugin_api::Begin { login_hint: Some("ann & bob".into()), ..begin() };
-        let Ok(Outcome::Redirect(away)) = strategy.begin(&call(), request).await else { panic!("no redirect") };
+        let Ok(Outcome::Redirect(away)) = strategy.begin(&call(), request).await else {
+            panic!("no redirect")
+        };
         let asked = url::Url::parse(&away.url).unwrap();
         let found: Vec<_> = asked.query_pairs().filter(|(name, _)| name == "login_hint").collect();
-        assert_eq!(found.iter().map(|(_, v)| v.as_ref()).collect::<Vec<_>>(), Vec::from_iter(sent), "{settings}");
+        assert_eq!(
+            found.iter().map(|(_, v)| v.as_ref()).collect::<Vec<_>>(),
+            Vec::from_iter(sent),
+            "{settings}"
+        );
     }
 }
 

@@ -417,10 +417,14 @@ async fn a_shared_issuer_of_microsofts_is_believed_for_the_tenants_that_are_list
     for iss in [named(OTHER), named("x"), named("{tenantid}"), op.issuer.clone()] {
         assert!(invalid(op.login_with(&strategy, &[("iss", &iss)]).await).contains("RFC 9207"), "{iss}");
     }
-    let told = strategy.notice(&call(), notice(true, &[("iss", &named(TENANT)), ("sid", "s")])).await.unwrap();
+    let told =
+        strategy.notice(&call(), notice(true, &[("iss", &named(TENANT)), ("sid", "s")])).await.unwrap();
     assert_eq!((told.realm, told.provider_session.as_deref()), (named(TENANT), Some("s")));
     for iss in [named("x"), named("{tenantid}"), format!("{}/{TENANT}/v2.0/", op.issuer)] {
-        assert!(strategy.notice(&call(), notice(true, &[("iss", &iss), ("sid", "s")])).await.is_err(), "{iss}");
+        assert!(
+            strategy.notice(&call(), notice(true, &[("iss", &iss), ("sid", "s")])).await.is_err(),
+            "{iss}"
+        );
     }
     from_tenant(&op, OTHER);
     let open = microsoft(&op, json!({ "tenants": [] })).await;

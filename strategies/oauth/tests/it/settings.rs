@@ -102,17 +102,32 @@ async fn what_is_wrong_is_said_with_its_place_and_what_to_write() {
         (json!({ "login_hint": "" }), "or true to pass on"),
         (json!({ "parameters": { "login_hint": "x" } }), "parameters.login_hint"),
         (json!({ "tenants": ["x"] }), "tenants: `tenants` does nothing here"),
-        (json!({ "issuer": null, "provider": "google", "tenants": ["x"] }), "tenants: `tenants` does nothing"),
+        (
+            json!({ "issuer": null, "provider": "google", "tenants": ["x"] }),
+            "tenants: `tenants` does nothing",
+        ),
         (
             json!({ "issuer": null, "provider": "microsoft", "tenant": "9188040d-6c67-4c5b-b112-36a304b66dad", "tenants": ["x"] }),
             "tenants: `tenants` does nothing here",
         ),
         (json!({ "issuer": null, "provider": "github", "max_age": "1h" }), "max_age: `max_age` does nothing"),
-        (json!({ "issuer": null, "provider": "github", "acr_values": ["x"] }), "acr_values: `acr_values` does"),
-        (json!({ "issuer": null, "provider": "discord", "algorithms": ["RS256"] }), "algorithms: `algorithms` does"),
-        (json!({ "issuer": null, "provider": "linkedin", "userinfo": false }), "userinfo: `userinfo` does nothing"),
+        (
+            json!({ "issuer": null, "provider": "github", "acr_values": ["x"] }),
+            "acr_values: `acr_values` does",
+        ),
+        (
+            json!({ "issuer": null, "provider": "discord", "algorithms": ["RS256"] }),
+            "algorithms: `algorithms` does",
+        ),
+        (
+            json!({ "issuer": null, "provider": "linkedin", "userinfo": false }),
+            "userinfo: `userinfo` does nothing",
+        ),
         (json!({ "issuer": null, "provider": "facebook", "par": true }), "par: `par` does nothing here"),
-        (json!({ "issuer": null, "provider": "facebook", "tenants": ["x"] }), "tenants: `tenants` does nothing"),
+        (
+            json!({ "issuer": null, "provider": "facebook", "tenants": ["x"] }),
+            "tenants: `tenants` does nothing",
+        ),
         (json!({ "tls": { "ca": "/nowhere.pem" } }), "tls.ca: /nowhere.pem cannot be read"),
         (json!({ "tls": { "server_name": "x" } }), "tls.server_name: unknown key"),
         (json!({ "clientid": "x" }), "clientid: unknown key `clientid` (did you mean `client_id`?)"),

@@ -269,7 +269,8 @@ impl World {
         let query: BTreeMap<String, String> =
             url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let is = |name: &str, value: &str| query.get(name).is_some_and(|found| found == value);
-        let no = |status, code: &str| (status, JSON.to_owned(), json!({ "error": { "code": code } }).to_string());
+        let no =
+            |status, code: &str| (status, JSON.to_owned(), json!({ "error": { "code": code } }).to_string());
         let eventual = asked.headers.get("consistencylevel").is_some_and(|level| level == "eventual");
         if !eventual || !is("$count", "true") {
             return no(400, "Request_UnsupportedQuery");
@@ -279,7 +280,8 @@ impl World {
         }
         let from: usize = query.get("$skiptoken").map_or(0, |from| from.parse().unwrap());
         let page: Vec<_> = self.member_of.iter().skip(from).take(PAGE).collect();
-        let mut answer = json!({ "@odata.context": "x", "@odata.count": self.member_of.len(), "value": page });
+        let mut answer =
+            json!({ "@odata.context": "x", "@odata.count": self.member_of.len(), "value": page });
         if from + PAGE < self.member_of.len() {
             let at = &asked.path;
             let next = format!("{}{at}?$count=true&$skiptoken={}", self.issuer, from + PAGE);
