@@ -132,7 +132,7 @@ impl Signer {
         format!("{message}.{signature}")
     }
 
-    fn signature(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn signature(&self, message: &[u8]) -> Vec<u8> {
         const FAILED: &str = "the key was checked when it was read";
         let random = SystemRandom::new();
         match &self.material {

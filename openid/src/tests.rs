@@ -6,6 +6,8 @@ use crate::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+mod forged;
+
 const ISSUER: &str = "https://idp.test/realm";
 const CLIENT: &str = "gw";
 const NOW: u64 = 1_700_000_000_000;
@@ -282,64 +284,6 @@ fn a_logout_token_is_exactly_one() {
 
 fn encoded(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
-}
-
-/// Rows J-01 to J-05 of the attack list, N-75 to N-77.
-#[test]
-fn a_token_chooses_neither_its_key_nor_its_algorithm() {
-    let (signer, keys) = keys("k");
-    let (other, _) = Signer::generate();
-    let good = signer.sign("JWT", &claims());
-    assert!(opened(&keys, &good).is_ok());
-    let [_, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
-    let refused = |header: Value, signature: &str| {
-        let token = format!("{}.{payload}.{signature}", encoded(&header));
-        assert!(opened(&keys, &token).is_err(), "{header}");
-    };
-    for alg in [
-        json!("none"),
-        json!("None"),
-        json!("nOnE"),
-        json!(""),
-        Value::Null,
-        json!("HS256"),
-        json!("RS256"),
-        json!("ES384"),
-        json!(["ES256"]),
-    ] {
-        refused(json!({ "alg": alg }), "");
-        refused(json!({ "alg": alg }), signature);
-    }
-    refused(json!({}), signature);
-    // A key of the token's own.
-    let jwk = other.jwk().unwrap();
-    for header in [
-        json!({ "alg": "ES256", "jwk": jwk }),
-        json!({ "alg": "ES256", "jku": "https://evil.test/keys", "kid": "k" }),
-        json!({ "alg": "ES256", "x5u": "https://evil.test/cert", "kid": "k" }),
-        json!({ "alg": "ES256", "x5c": ["MIIB"], "kid": "k" }),
-    ] {
-        let message = format!("{}.{payload}", encoded(&header));
-        let by_other = other.sign("JWT", &claims());
-        refused(header, by_other.rsplit('.').next().unwrap());
-        assert!(!message.is_empty());
-    }
-    for kid in [
-        json!("../../dev/null"),
-        json!("' OR 1"),
-        json!("x".repeat(10_240)),
-        json!(7),
-        json!(""),
-        json!("K"),
-        Value::Null,
-    ] {
-        refused(json!({ "alg": "ES256", "kid": kid }), signature);
-    }
-    for (name, value) in [("crit", json!(["x"])), ("crit", json!([])), ("b64", json!(false))] {
-        let mut header = json!({ "alg": "ES256" });
-        header[name] = value;
-        refused(header, signature);
-    }
 }
 
 /// Rows J-07, J-08 and J-11.
