@@ -91,7 +91,7 @@ fn each_refresh_token_is_used_once_and_what_the_provider_says_then_counts() {
 /// Rows and O-19 with a provider of its own: logins and bearers go on while its
 /// keys change, and while it is gone what is known does.
 #[test]
-fn new_keys_are_fetched_once_and_nobody_is_refused_meanwhile() {
+fn new_keys_are_fetched_once_a_minute_and_known_ones_are_good_meanwhile() {
     let Some(mut provider) = Provider::own() else { return };
     if service("python3").is_none() {
         return;

@@ -113,7 +113,8 @@ fn a_public_key_is_no_secret_of_a_mac() {
     ];
     let der = [&head[..], &point].concat();
     let body = base64::engine::general_purpose::STANDARD.encode(&der);
-    let lines: Vec<&str> = body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let lines: Vec<&str> =
+        body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", lines.join("\n"));
     let mut named = jwk.clone();
     named["kid"] = "k".into();
