@@ -15,6 +15,7 @@
 mod access_token;
 mod address;
 mod algorithm;
+mod background;
 mod cached;
 mod claims;
 mod client;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use access_token::AccessTokenRules;
 pub use algorithm::Algorithm;
+pub use background::{in_the_background, pause};
 pub use claims::{Claims, LEEWAY};
 pub use client::{Client, ClientSettings, Identity, NotUsable, Reply, Request, within};
 pub use id_token::{IdTokenRules, Issuer};

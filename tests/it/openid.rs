@@ -112,24 +112,6 @@ fn an_unproven_address_and_the_providers_no_give_nothing_away() {
 }
 
 /// Row O-02 and the rest of a stale callback.
-/// A secret that ran out: the visitor is told the code and what it means, and so is the log,
-/// under the same id.
-#[test]
-fn a_gateway_that_the_provider_does_not_know_says_so_in_its_log() {
-    let Some(provider) = Provider::shared() else { return };
-    let upstream = Upstream::start();
-    let other = json!({ "client_secret": "another secret, which the gateway does not have" });
-    let gateway = gateway(provider, &upstream, "expired", "", &other);
-    let page = Person::new(provider).sign_in(&gateway.url(), "alice", "/");
-    assert_eq!(page.status, 403, "{page:?}");
-    assert!(page.body.contains("invalid_client") && page.body.contains("client_auth"), "{}", page.body);
-    let (_, id) = page.body.split_once("request <code>").unwrap();
-    let id = id.split('<').next().unwrap();
-    let output = gateway.output();
-    let line = output.lines().find(|line| line.contains("the provider refuses a login")).unwrap_or(&output);
-    assert!(line.contains("invalid_client") && line.contains("client_secret") && line.contains(id), "{line}");
-}
-
 #[test]
 fn a_callback_is_good_for_one_login_in_one_browser() {
     let Some(provider) = Provider::shared() else { return };

@@ -3,10 +3,9 @@
 //! of reach for a moment. What a gateway that stops has not given back by then ends by itself.
 
 use crate::{OAuth, kept::State};
-use portcullis_openid::{Client, Request};
+use portcullis_openid::{Client, Request, in_the_background, pause};
 use portcullis_plugin_api::Call;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
 use url::Url;
 
 /// How long each try waits after the one before. All of them end before an assertion of ours
@@ -17,13 +16,8 @@ const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::
 const AT_ONCE: usize = 256;
 
 /// The places for those that are under way.
-pub(crate) struct Places(Arc<Semaphore>);
-
-impl Default for Places {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
-    }
-}
+#[derive(Default)]
+pub(crate) struct Places(Arc<()>);
 
 impl OAuth {
     /// Gives back what a session was looked at with. Nobody waits for it.
@@ -38,12 +32,14 @@ impl OAuth {
         // Each says anew who asks: an assertion is good once.
         let tries: Vec<Request> = WAITS.iter().map(|_| self.authenticated(url, form())).collect();
         let (strategy, request_id) = (call.strategy.clone(), call.request_id.clone());
-        let Ok(place) = self.leaving.0.clone().try_acquire_owned() else {
+        // Whoever is under way holds one more of it.
+        let place = self.leaving.0.clone();
+        if Arc::strong_count(&place) > AT_ONCE + 1 {
             tracing::warn!(%strategy, %request_id, error = "too many at once", NOT_GIVEN);
             return;
         };
         let client = self.client.clone();
-        tokio::spawn(async move {
+        in_the_background(async move {
             let _place = place;
             if let Err(error) = given(&client, tries).await {
                 tracing::warn!(%strategy, %request_id, %error, NOT_GIVEN);
@@ -58,7 +54,7 @@ const NOT_GIVEN: &str = "a token was not given back to the provider at sign-out"
 async fn given(client: &Client, tries: Vec<Request>) -> Result<(), String> {
     let mut last = String::new();
     for (request, wait) in tries.into_iter().zip(WAITS) {
-        tokio::time::sleep(wait).await;
+        pause(wait).await;
         last = match client.call(request).await {
             Ok(reply) if reply.status.is_success() => return Ok(()),
             // A no stays a no, but for "later".
