@@ -180,6 +180,23 @@ fn so_many_streams_at_a_time_and_the_next_is_refused_alone() {
     gate.1.notify_all();
 }
 
+// streams that were taken back are closed for the library, and still ours to end.
+#[test]
+fn a_stream_counts_until_its_pipeline_has_ended() {
+    let Some(counted) = Counted::new(Upstream::start(), "h2_streams = 3\n") else { return };
+    let asks = |from: u32| (from..from + 3).flat_map(|n| request(2 * n + 1, &USUAL)).collect::<Vec<u8>>();
+    let back = (0..3).flat_map(|n| frame(RST_STREAM, 0, 2 * n + 1, &[0, 0, 0, 8]));
+    // All at once: none of the first three can have ended when the others come.
+    let all: Vec<u8> = asks(0).into_iter().chain(back).chain(asks(3)).collect();
+    let refused = |seen: &[Frame]| -> Vec<(u32, u32)> {
+        seen.iter().filter(|f| f.0 == RST_STREAM).map(|f| (f.1, code(&f.2))).collect()
+    };
+    let seen = counted.talk(&all, |seen| over(seen) || refused(seen).len() == 3);
+    assert_eq!(refused(&seen), [7, 9, 11].map(|stream| (stream, REFUSED_STREAM)));
+    until("their place in the numbers", || (counted.limit("h2_streams") == 3).then_some(()));
+    counted.keeps(&asks(0));
+}
+
 // Section 6: h2 header list
 #[test]
 fn a_head_may_have_so_many_bytes_when_it_is_unpacked() {

@@ -1,6 +1,9 @@
 //! TLS listeners: curl and openssl as clients, and certificates that cannot be used.
 
-use crate::reload::{DONE, KEPT, reload};
+use crate::{
+    descriptors::under,
+    reload::{DONE, KEPT, reload},
+};
 use portcullis_tests::{
     Gateway, Upstream,
     certificates::Authority,
@@ -13,7 +16,7 @@ use std::{
     fs,
     io::{Read, Write},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -50,8 +53,26 @@ impl Secured {
         Self::of(upstream, &format!("[limits]\n{limits}"))
     }
 
+    /// Started by a shell that says this first, before this upstream and one more server of it.
+    pub fn confined(upstream: Upstream, other: &Upstream, limits: &str) -> Self {
+        let urls = format!("{}\", \"{}", upstream.url(), other.url());
+        Self::started(upstream, "", &urls, |folder| {
+            Gateway::spawn(folder.clone(), &mut under(&folder, limits))
+        })
+    }
+
     /// With lines for `[server]`, and tables behind them.
     fn of(upstream: Upstream, server: &str) -> Self {
+        let url = upstream.url();
+        Self::started(upstream, server, &url, |folder| Gateway::start_in(folder, &[]))
+    }
+
+    fn started(
+        upstream: Upstream,
+        server: &str,
+        url: &str,
+        start: impl FnOnce(Arc<TempDir>) -> Gateway,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         authority.issue(folder.path(), "gw", &["gw.test", "127.0.0.1"]);
@@ -59,12 +80,8 @@ impl Secured {
         let ca = authority.write(folder.path());
         let tls = "tls = [{ certificate = \"gw.pem\", key = \"gw.key\" }, \
                    { certificate = \"adm.pem\", key = \"adm.key\" }]\n";
-        write_config(
-            folder.path(),
-            &format!("{tls}hosts = [\"a.wild.test\", \"127.0.0.1\"]\n{server}"),
-            &upstream.url(),
-        );
-        let gateway = Gateway::start_in(Arc::new(folder), &[]);
+        write_config(folder.path(), &format!("{tls}hosts = [\"a.wild.test\", \"127.0.0.1\"]\n{server}"), url);
+        let gateway = start(Arc::new(folder));
         gateway.add_user("alice", PASSWORD, &["--role", "staff"]);
         Self { gateway, upstream, ca }
     }
@@ -143,6 +160,20 @@ impl Secured {
         all
     }
 
+    /// A connection of HTTP/2 that sends this and stays open; what comes is not kept.
+    pub fn hold(&self, frames: &[u8]) -> Held {
+        let mut child = Command::new("openssl")
+            .args(["s_client", "-connect", &self.gateway.address.to_string(), "-CAfile", &self.ca])
+            .args(["-alpn", "h2", "-servername", "gw.test", "-quiet"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.as_mut().unwrap().write_all(frames).unwrap();
+        Held(child)
+    }
+
     /// What `openssl s_client` says.
     pub fn openssl(&self, arguments: &[&str], input: &str) -> String {
         let mut child = Command::new("openssl")
@@ -158,6 +189,16 @@ impl Secured {
         drop(stdin);
         let output = child.wait_with_output().unwrap();
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    }
+}
+
+/// A client that is ended when it is dropped.
+pub struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

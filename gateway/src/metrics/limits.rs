@@ -27,7 +27,7 @@ macro_rules! limits {
 limits! {
     BodyStall "body_stall" "Nothing came of a body for too long.",
     BodyText "body_text" "A text of more than 16 KiB in a body of an endpoint.",
-    Connections "connections" "No place for another connection.",
+    Connections "connections" "No place for another connection, or for a stream beyond the first of one.",
     H2HeaderList "h2_header_list" "A head of a stream that is too large.",
     H2Pings "h2_pings" "Too many PING frames in a second.",
     H2Settings "h2_settings" "Too many SETTINGS frames in a second.",

@@ -33,6 +33,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// answered, so that the answer arrives before the connection is reset.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
 
+/// What a client is told when we have no descriptor for its upstream's connection.
+const NO_ROOM: &str = "The gateway has no room for another connection at the moment.";
+
 /// Serves one connection to its end.
 pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: IpAddr, secured: Option<Secured>) {
     let (reader, writer) = stream.split();
@@ -165,6 +168,7 @@ async fn serve_understood(
             (Problem::from(Code::BadRequest).detail("a chunk of the body is malformed"), true)
         }
         Err(Failure::Code(code)) => (code.into(), false),
+        Err(Failure::Full) => (Problem::from(Code::Busy).detail(NO_ROOM), false),
     };
     let answer = refuse::problem(&problem, request.is_navigation(), &request.id, worker);
     let answer = request.readers.borrow().added_to(answer);

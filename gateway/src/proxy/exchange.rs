@@ -4,6 +4,7 @@
 use super::{
     client::{Upload, UploadError, send},
     http1::head::Framing,
+    listen::is_ours,
     pipeline::Request,
     policy::Permit,
     pool,
@@ -60,6 +61,8 @@ pub struct Done {
 pub enum Failure {
     /// Said to the client.
     Code(Code),
+    /// We have no descriptor for a connection: nothing is wrong with the upstream.
+    Full,
     /// The connection ended before any byte of an answer.
     Closed,
     /// The client's own body is malformed: 400, and its connection closes.
@@ -194,7 +197,7 @@ async fn without_body(
     }
     let stream = match worker.pool.take(job.server()) {
         Some(kept) => kept,
-        None => connect(wire.watch, head, job).await?,
+        None => connect(wire.watch, head, job, worker).await?,
     };
     match once(wire, stream, head, job, worker, begun).await {
         // It ended before a byte of an answer. What may be asked twice is asked once more
@@ -203,7 +206,7 @@ async fn without_body(
         other => return other,
     }
     let _ = job.move_on(bit(job.server.get()), head);
-    let stream = connect(wire.watch, head, job).await?;
+    let stream = connect(wire.watch, head, job, worker).await?;
     once(wire, stream, head, job, worker, begun).await
 }
 
@@ -244,7 +247,7 @@ async fn with_body(
     upload.begin(wire.reader, wire.watch, stall).await.map_err(|e| upload_failure(e.counted(worker)))?;
     let mut stream = match worker.pool.take(job.server()) {
         Some(kept) => kept,
-        None => connect(wire.watch, head, job).await?,
+        None => connect(wire.watch, head, job, worker).await?,
     };
     let (mut reader, mut writer) = stream.split();
     let patience = worker.timers.watch();
@@ -406,7 +409,12 @@ fn finish(stream: Stream, relay: Relay, uploaded: bool, job: &Job<'_>, worker: &
 
 /// A new connection to the server that was chosen or, where that cannot be reached, to
 /// another one. Nothing of the request has been sent yet, so that any may be tried.
-async fn connect(watch: &Watch, head: &mut Vec<u8>, job: &Job<'_>) -> Result<Stream, Failure> {
+async fn connect(
+    watch: &Watch,
+    head: &mut Vec<u8>,
+    job: &Job<'_>,
+    worker: &Worker,
+) -> Result<Stream, Failure> {
     let (upstream, mut tried) = (job.upstream(), 0);
     loop {
         let (at, server) = (job.server.get(), job.server());
@@ -416,6 +424,15 @@ async fn connect(watch: &Watch, head: &mut Vec<u8>, job: &Job<'_>) -> Result<Str
                     tracing::info!(upstream = %upstream.id, server = %server.host_field, "reached again");
                 }
                 return Ok(stream);
+            }
+            Ok(Err(error)) if is_ours(&error) => {
+                worker.admission.ran_out();
+                // Those that rest here are in nobody's way any more.
+                if worker.pool.clear() {
+                    continue;
+                }
+                tracing::warn!(%error, "no room for another connection to an upstream");
+                return Err(Failure::Full);
             }
             Ok(Err(error)) => (Unreached::Refused, tls::reason(&error)),
             Err(Elapsed) => (Unreached::Silent, "no connection in time".to_owned()),

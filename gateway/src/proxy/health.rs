@@ -2,7 +2,7 @@
 //! worker does it for all; a reload is followed because each round reads the
 //! configuration anew. What may not come in: which server a request takes (`upstream.rs`).
 
-use super::{pool, upstream::Server, worker::Worker};
+use super::{listen::is_ours, pool, upstream::Server, worker::Worker};
 use crate::tls;
 use portcullis_config::Health;
 use std::{io, rc::Rc, time::Duration};
@@ -37,6 +37,11 @@ async fn check(upstream: String, server: Server, health: Health) {
         Ok(Err(error)) => tls::reason(error),
         Err(_) => "it does not answer in time".to_owned(),
     };
+    if let Ok(Err(error)) = &asked
+        && is_ours(error)
+    {
+        return tracing::warn!(%error, "no room for a health check");
+    }
     let healthy = matches!(asked, Ok(Ok(200..=399)));
     if !server.condition.checked(healthy) {
         return;

@@ -1,5 +1,5 @@
 //! Listening sockets, one of each address for every worker, and how many connections
-//! are let in.
+//! are let in, and streams of HTTP/2 beyond the first of each (docs/decisions/0039).
 
 use crate::metrics::Limit;
 use portcullis_config::Limits;
@@ -20,6 +20,9 @@ const BACKLOG: i32 = 4096;
 
 /// Descriptors that are not client connections: store, log, upstreams at rest, …
 const RESERVED: usize = 256;
+
+/// Descriptors that are counted on even where the system gives fewer.
+const FEWEST: usize = 32;
 
 /// Bound sockets.
 pub struct Listeners {
@@ -73,11 +76,18 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// How many connections are open, in all and by address.
+/// How many connections are open, in all and by address, and how many streams beyond the
+/// first of each. A place is worth two descriptors: its client's and one to an upstream.
 pub struct Admission {
     limit: usize,
+    /// The limit is ours: streams take of the same descriptors.
+    shared: bool,
+    descriptors: usize,
     per_address: Option<usize>,
     open: AtomicUsize,
+    streams: AtomicUsize,
+    /// How often the system had no descriptor for us.
+    exhausted: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -87,13 +97,24 @@ pub struct Place {
     counted: Option<IpAddr>,
 }
 
+/// One stream's, beyond the first of its connection; dropping it makes room.
+pub struct StreamPlace(Arc<Admission>);
+
 impl Admission {
     /// From the limits of the configuration, or of the system.
     pub fn new(limits: &Limits) -> Self {
+        Self::of(limits.connections, limits.per_address_connections, descriptors())
+    }
+
+    fn of(connections: Option<usize>, per_address: Option<usize>, descriptors: usize) -> Self {
         Self {
-            limit: limits.connections.unwrap_or_else(from_descriptors),
-            per_address: limits.per_address_connections,
+            limit: connections.unwrap_or(descriptors / 2),
+            shared: connections.is_none(),
+            descriptors,
+            per_address,
             open: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+            exhausted: AtomicUsize::new(0),
             by_address: Mutex::default(),
         }
     }
@@ -105,7 +126,8 @@ impl Admission {
 
     /// A place for a connection of this address, or the limit that leaves none.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Place, Limit> {
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit {
+        let streams = if self.shared { self.streams.load(Ordering::Relaxed).div_ceil(2) } else { 0 };
+        if self.open.fetch_add(1, Ordering::Relaxed) + streams >= self.limit {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Limit::Connections);
         }
@@ -121,6 +143,32 @@ impl Admission {
             place.counted = Some(address);
         }
         Ok(place)
+    }
+
+    /// A place for one more stream of a connection that has so many of them already. No
+    /// connection gets more of them than it leaves to all others, and all together get
+    /// half of the descriptors, so that whoever has many cannot keep others out.
+    pub fn enter_stream(self: &Arc<Self>, has: usize) -> Option<StreamPlace> {
+        let unused = self.descriptors.saturating_sub(2 * self.open()).min(self.descriptors / 2);
+        let one_more = |taken: usize| (has < unused.saturating_sub(taken)).then_some(taken + 1);
+        let taken = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.ok().map(|_| StreamPlace(self.clone()))
+    }
+
+    /// The system has no descriptor left: connections at rest are to go.
+    pub fn ran_out(&self) {
+        self.exhausted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was.
+    pub fn exhausted(&self) -> usize {
+        self.exhausted.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -148,11 +196,23 @@ pub fn raise_descriptor_limit() {
     }
 }
 
-/// A request may need a descriptor for its client and one for its upstream.
-fn from_descriptors() -> usize {
+/// Whether this error says that we have no descriptor, memory or port for a socket: it says
+/// nothing about whoever was to be reached.
+pub fn is_ours(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    match error.raw_os_error() {
+        Some(code) => ours.iter().any(|errno| errno.raw_os_error() == code),
+        // A look-up of a name does not say why it failed.
+        None => std::os::unix::net::UnixDatagram::unbound().is_err(),
+    }
+}
+
+/// What clients and upstreams may have of the descriptors of this process.
+fn descriptors() -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(1 << 20);
-    (limit.saturating_sub(RESERVED) / 2).max(16)
+    limit.saturating_sub(RESERVED).max(FEWEST)
 }
 
 #[cfg(test)]
@@ -160,12 +220,7 @@ mod tests {
     use super::*;
 
     fn admission(connections: usize, per_address: Option<usize>) -> Arc<Admission> {
-        Arc::new(Admission {
-            limit: connections,
-            per_address,
-            open: AtomicUsize::new(0),
-            by_address: Mutex::default(),
-        })
+        Arc::new(Admission::of(Some(connections), per_address, 2 * connections))
     }
 
     #[test]
@@ -196,5 +251,37 @@ mod tests {
         assert_eq!(admission.enter(a).err(), Some(Limit::PerAddress));
         assert!(admission.enter(b).is_ok());
         assert_eq!(admission.open.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn streams_of_one_connection_leave_as_many_to_others_and_half_to_connections() {
+        let admission = Arc::new(Admission::of(None, None, 64));
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let mut taken = Vec::new();
+        let mut take = || {
+            let mut mine = Vec::new();
+            while let Some(place) = admission.enter_stream(mine.len()) {
+                mine.push(place);
+            }
+            taken.push(mine);
+        };
+        (0..5).for_each(|_| take());
+        let counts: Vec<_> = taken.iter().map(Vec::len).collect();
+        assert_eq!(counts, [16, 8, 4, 2, 1]);
+        let places: Vec<_> = std::iter::from_fn(|| admission.enter(address).ok()).collect();
+        assert_eq!(places.len(), 16, "a stream is worth half a connection");
+        drop(taken);
+        assert!(admission.enter(address).is_ok());
+        assert_eq!(admission.streams.load(Ordering::Relaxed), 0);
+    }
+
+    //
+    #[test]
+    fn what_we_lack_is_not_the_fault_of_whoever_was_to_be_reached() {
+        use rustix::io::Errno;
+        let of = |errno: Errno| is_ours(&io::Error::from_raw_os_error(errno.raw_os_error()));
+        assert!([Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL].into_iter().all(of));
+        assert!(![Errno::CONNREFUSED, Errno::HOSTUNREACH, Errno::CONNRESET].into_iter().any(of));
+        assert!(!is_ours(&io::Error::other("no such name")));
     }
 }

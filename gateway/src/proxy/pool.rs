@@ -68,6 +68,11 @@ impl Pool {
         }
     }
 
+    /// Closes all that are kept: their descriptors are needed. True: there were some.
+    pub fn clear(&self) -> bool {
+        !std::mem::take(&mut *self.kept.borrow_mut()).is_empty()
+    }
+
     /// Closes what has been kept for too long.
     pub fn prune(&self) {
         self.kept.borrow_mut().retain(|_, kept| {

@@ -6,7 +6,7 @@ use super::{
     connection,
     endpoint::EndpointHandler,
     handshake, health,
-    listen::{Admission, Listeners},
+    listen::{Admission, Listeners, is_ours},
     pool::Pool,
     prepared::PreparedHeaders,
     stream::Stream,
@@ -88,6 +88,7 @@ pub struct Worker {
     pub(super) pool: Pool,
     pub(super) verified: RefCell<VerifiedCache>,
     pub(super) prepared: PreparedHeaders,
+    pub(super) admission: Arc<Admission>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     current: RefCell<Rc<Current>>,
     stop: Arc<Stop>,
@@ -116,7 +117,7 @@ struct Stop {
 }
 
 impl Worker {
-    fn new(plane: Plane, stop: Arc<Stop>) -> Rc<Self> {
+    fn new(plane: Plane, admission: Arc<Admission>, stop: Arc<Stop>) -> Rc<Self> {
         let current = RefCell::new(Rc::new(Current(plane.snapshot.load_full())));
         Rc::new(Self {
             ids: (u64::from_be_bytes(plane.random.bytes()), Cell::new(0)),
@@ -133,6 +134,7 @@ impl Worker {
             pool: Pool::default(),
             verified: RefCell::new(VerifiedCache::new()),
             prepared: PreparedHeaders::default(),
+            admission,
             snapshot: plane.snapshot,
             current,
             stop,
@@ -192,17 +194,20 @@ impl Worker {
         self.stop.asked.load(Ordering::Relaxed)
     }
 
-    async fn accept(self: Rc<Self>, listener: TcpListener, admission: Arc<Admission>) {
+    async fn accept(self: Rc<Self>, listener: TcpListener) {
         while !self.is_draining() {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = self.stop.wake.notified() => continue,
             };
             match accepted {
-                Ok((stream, peer)) => self.clone().admit(stream, peer.ip().to_canonical(), &admission),
+                Ok((stream, peer)) => self.clone().admit(stream, peer.ip().to_canonical()),
                 Err(error) => {
                     // Out of descriptors, most likely: others will close theirs.
                     tracing::warn!(%error, "cannot accept a connection");
+                    if is_ours(&error) {
+                        self.admission.ran_out();
+                    }
                     tokio::time::sleep(HOUSEKEEPING).await;
                 }
             }
@@ -212,13 +217,13 @@ impl Worker {
         while let Ok((stream, peer)) = listener.accept() {
             let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
             if let Ok(stream) = stream {
-                self.clone().admit(stream, peer.ip().to_canonical(), &admission);
+                self.clone().admit(stream, peer.ip().to_canonical());
             }
         }
     }
 
-    fn admit(self: Rc<Self>, stream: TcpStream, peer: std::net::IpAddr, admission: &Arc<Admission>) {
-        let place = match admission.enter(peer) {
+    fn admit(self: Rc<Self>, stream: TcpStream, peer: std::net::IpAddr) {
+        let place = match self.admission.enter(peer) {
             Ok(place) => place,
             Err(limit) => return self.meter.limit(limit),
         };
@@ -235,10 +240,14 @@ impl Worker {
     }
 
     async fn look_after(self: Rc<Self>) {
-        let mut rounds = 0u32;
+        let (mut rounds, mut exhausted) = (0u32, 0);
         loop {
             tokio::time::sleep(HOUSEKEEPING).await;
             self.log.flush();
+            if exhausted != self.admission.exhausted() {
+                exhausted = self.admission.exhausted();
+                self.pool.clear();
+            }
             rounds = rounds.wrapping_add(1);
             if rounds.is_multiple_of(50) {
                 self.pool.prune();
@@ -246,17 +255,12 @@ impl Worker {
         }
     }
 
-    async fn run(
-        self: Rc<Self>,
-        listeners: Vec<std::net::TcpListener>,
-        admission: Arc<Admission>,
-        limit: Arc<Cutoff>,
-    ) {
+    async fn run(self: Rc<Self>, listeners: Vec<std::net::TcpListener>, limit: Arc<Cutoff>) {
         tokio::task::spawn_local(self.timers.clone().run(self.clock.clone()));
         tokio::task::spawn_local(self.clone().look_after());
         let accepting = listeners.into_iter().map(|listener| {
             let listener = TcpListener::from_std(listener).expect("a listener in non-blocking mode");
-            tokio::task::spawn_local(self.clone().accept(listener, admission.clone()))
+            tokio::task::spawn_local(self.clone().accept(listener))
         });
         for task in accepting.collect::<Vec<_>>() {
             let _ = task.await;
@@ -358,11 +362,11 @@ pub fn start(plane: &Plane, listeners: Listeners) -> io::Result<Workers> {
             };
             let _ = started.send(Ok(()));
             runtime.block_on(async {
-                let worker = Worker::new(plane, stop);
+                let worker = Worker::new(plane, admission, stop);
                 if index == 0 {
                     tokio::task::spawn_local(health::watch(worker.clone()));
                 }
-                worker.run(listeners, admission, cutoff).await;
+                worker.run(listeners, cutoff).await;
             });
             let _ = done.send(());
         })?;

@@ -126,6 +126,8 @@ impl Budget {
 #[derive(Default)]
 pub(super) struct Shared {
     over: Cell<Option<Limit>>,
+    /// Streams that are refused because there is no place for them; their frames are to come.
+    no_place: Cell<usize>,
     /// Streams that the library gave us and that have not been answered to their end.
     begun: RefCell<BTreeSet<u32>>,
 }
@@ -137,6 +139,24 @@ impl Shared {
     /// The limit that was met, once.
     pub(super) fn over(&self) -> Option<Limit> {
         self.over.take()
+    }
+
+    /// A stream is about to be refused for this.
+    pub(super) fn refuses(&self, limit: Limit) {
+        if limit == Limit::Connections {
+            self.no_place.set(self.no_place.get() + 1);
+        }
+    }
+
+    /// The limit that a refused stream met.
+    fn refused(&self) -> Limit {
+        match self.no_place.get().checked_sub(1) {
+            None => Limit::H2Streams,
+            Some(left) => {
+                self.no_place.set(left);
+                Limit::Connections
+            }
+        }
     }
 
     /// The library gave us this stream.
@@ -195,7 +215,7 @@ fn told(frame: Frame, meter: &Meter, shared: &Shared) {
         RST_STREAM => {
             meter.http2(Refused::Stream, code(0));
             if code(0) == REFUSED_STREAM {
-                meter.limit(Limit::H2Streams);
+                meter.limit(shared.refused());
             }
         }
         GOAWAY => meter.http2(Refused::Connection, code(4)),

@@ -12,6 +12,7 @@ mod response;
 use super::{
     connection,
     exchange::push_chunk,
+    listen::{Admission, StreamPlace},
     pipe::{self, Pipe},
     pipeline::Secured,
     stream::Stream,
@@ -28,11 +29,12 @@ use h2::{
 use http::{Method, Request};
 use response::Outcome;
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::{Future, poll_fn},
     net::IpAddr,
     pin::pin,
     rc::Rc,
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -74,10 +76,25 @@ struct Streams {
     finished: Cell<usize>,
     taken_back: Cell<usize>,
     refused: Cell<usize>,
+    /// Of all open ones but the first.
+    places: RefCell<Vec<StreamPlace>>,
     ended: Notify,
 }
 
 impl Streams {
+    /// Whether one more may be begun; none: the limit that it is too many for.
+    fn make_room(&self, most: usize, admission: &Arc<Admission>) -> Result<(), Limit> {
+        if self.open.get() >= most {
+            return Err(Limit::H2Streams);
+        }
+        if self.open.get() > 0 {
+            let mut places = self.places.borrow_mut();
+            let place = admission.enter_stream(places.len());
+            places.push(place.ok_or(Limit::Connections)?);
+        }
+        Ok(())
+    }
+
     /// Counted as soon as it is known: what is left to do for a stream that was taken back
     /// may take its time, and the client sends the next.
     fn count(&self, outcome: Outcome) {
@@ -125,13 +142,19 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
             Some(Event::Stream(begun)) => {
                 let (request, mut respond) = *begun;
                 shared.begun(respond.stream_id().as_u32());
-                if streams.open.get() < most {
-                    let of = (worker.clone(), streams.clone());
-                    begin(&streams, Box::pin(stream(of, request, respond, peer, secured.clone())));
-                } else {
-                    // Nothing was done for it, and it may be sent again (RFC 9113 §8.7).
-                    respond.send_reset(Reason::REFUSED_STREAM);
-                    streams.refused.set(streams.refused.get() + 1);
+                match streams.make_room(most, &worker.admission) {
+                    Ok(()) => {
+                        let of = (worker.clone(), streams.clone());
+                        begin(&streams, Box::pin(stream(of, request, respond, peer, secured.clone())));
+                    }
+                    Err(limit) => {
+                        if streams.refused.replace(streams.refused.get() + 1) == 0 {
+                            tracing::warn!(%peer, limit = limit.name(), "streams are refused");
+                        }
+                        // Nothing was done for it, and it may be sent again (RFC 9113 §8.7).
+                        shared.refuses(limit);
+                        respond.send_reset(Reason::REFUSED_STREAM);
+                    }
                 }
             }
             Some(Event::StreamEnded) => {}
@@ -218,6 +241,7 @@ struct Open(Rc<Streams>);
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get() - 1);
+        self.0.places.borrow_mut().pop();
         self.0.ended.notify_one();
     }
 }
