@@ -72,7 +72,7 @@ fn a_client_that_does_not_read_costs_little_and_not_for_long() {
         }
         tell.lock().unwrap().send(()).unwrap();
     });
-    let site = Site::before(upstream, "", &format!("{ROUTES}\n[limits]\nidle_timeout = \"1s\"\n"));
+    let site = Site::before(upstream, "", &format!("{ROUTES}\n[limits]\nbody_stall = \"1s\"\n"));
     let before = resident(&site.gateway);
     let mut most = before;
     let mut connection = site.gateway.connect();

@@ -65,6 +65,7 @@ mod seeds;
 mod sessions;
 mod shared_connections;
 mod slow_provider;
+mod slow_readers;
 mod stalls;
 mod store;
 mod strangers;

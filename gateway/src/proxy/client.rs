@@ -97,24 +97,38 @@ fn head_limits(limits: &portcullis_config::Limits) -> Limits {
     Limits { bytes: limits.header_bytes, fields: limits.headers, request_line: limits.request_line }
 }
 
-/// Writes all of it, each step within `limit`.
+/// What must be taken within a limit for the time to begin again: a byte now and then is
+/// no progress. Whoever has taken all that waits is never slow.
+pub const LEAST: usize = 4 * 1024;
+
+/// Writes all of it, [`LEAST`] of it within each `limit`.
 pub async fn send(
     writer: &mut WriteHalf<'_>,
     watch: &Watch,
     limit: Duration,
     bytes: &[u8],
 ) -> io::Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let written =
-            watch.within(limit, writer.write(rest)).await.map_err(|Elapsed| io::ErrorKind::TimedOut)??;
+    watch.arm(limit);
+    let sent = watch.guard(write(writer, watch, limit, bytes)).await;
+    watch.disarm();
+    sent.map_err(|Elapsed| io::ErrorKind::TimedOut)?
+}
+
+async fn write(writer: &mut WriteHalf<'_>, watch: &Watch, limit: Duration, bytes: &[u8]) -> io::Result<()> {
+    let (mut at, mut paid) = (0, 0);
+    while at < bytes.len() {
+        let written = writer.write(&bytes[at..]).await?;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        rest = &rest[written..];
+        at += written;
+        if at - paid >= LEAST {
+            paid = at;
+            watch.arm(limit);
+        }
     }
     if writer.is_buffered() {
-        watch.within(limit, writer.flush()).await.map_err(|Elapsed| io::ErrorKind::TimedOut)??;
+        writer.flush().await?;
     }
     Ok(())
 }

@@ -191,11 +191,8 @@ async fn respond(
     let head_only = head.is_head_request;
     let mut out = worker.buffers.take();
     answer.write(&mut out, id, head_only, close, worker);
-    let (stall, patience) = {
-        let snapshot = worker.snapshot();
-        (snapshot.limits.body_stall, snapshot.limits.idle_timeout)
-    };
-    let written = send(wire.writer, wire.watch, patience, &out).await;
+    let stall = worker.snapshot().limits.body_stall;
+    let written = send(wire.writer, wire.watch, stall, &out).await;
     worker.buffers.give(out);
     let mut keep = written.is_ok() && !close;
     if let (true, Some(upload)) = (keep, upload) {
@@ -227,7 +224,7 @@ async fn refuse_head(client: &mut Client<'_>, bad: BadHead, worker: &Worker) {
     let answer = refuse::problem(&problem, false, &entry.id, worker);
     let mut out = worker.buffers.take();
     answer.write(&mut out, &entry.id, false, true, worker);
-    let patience = worker.snapshot().limits.idle_timeout;
+    let patience = worker.snapshot().limits.body_stall;
     let _ = send(&mut client.writer, &client.watch, patience, &out).await;
     worker.buffers.give(out);
     let done = Done { status: answer.status, sent: answer.body_len() as u64, keep: false };
@@ -249,7 +246,7 @@ async fn broken(client: &mut Client<'_>, worker: &Worker) {
         let answer = refuse::problem(&Code::Internal.into(), false, &entry.id, worker);
         let mut out = worker.buffers.take();
         answer.write(&mut out, &entry.id, client.head.is_head_request, true, worker);
-        let patience = worker.snapshot().limits.idle_timeout;
+        let patience = worker.snapshot().limits.body_stall;
         let _ = send(&mut client.writer, &client.watch, patience, &out).await;
         worker.buffers.give(out);
         done.sent = answer.body_len() as u64;

@@ -4,7 +4,7 @@
 //! In the order in which a request meets them: `listen` `worker` `handshake` `http2/` `pipe` `connection` `stream` `client`
 //! `http1/` `pipeline` (`target` `forwarded` `route` `ambiguity` `authenticate` `policy`
 //! `cors` `refuse`) `exchange` (`request_head` `identity_headers` `prepared` `upstream` `pool`
-//! `relay` `upgrade` `response_head`) or `endpoint_call`; `answer` `access_log` `timers` `caught` `health`
+//! `relay` `upgrade` `response_head`) or `endpoint_call`; `answer` `access_log` `timers` `caught` `health` `passing`
 //! beside them.
 //!
 //! What may not come in: `login`, `accounts`, `store`, `registry`. Sessions and tokens
@@ -28,6 +28,7 @@ pub(crate) mod http1;
 pub(crate) mod http2;
 pub mod identity_headers;
 pub mod listen;
+mod passing;
 mod pipe;
 mod pipeline;
 pub mod policy;

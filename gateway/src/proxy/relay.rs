@@ -14,15 +14,19 @@ use super::{
     timers::{Elapsed, Watch},
     worker::Worker,
 };
-use crate::{problem::Code, tls};
-use std::{cell::Cell, io};
-use tokio::io::AsyncReadExt;
+use crate::{metrics::Limit, problem::Code, tls};
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Poll, ready},
+    time::Duration,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 /// Interim answers (RFC 9110 §15.2) that are read before the real one.
 const INTERIM: usize = 10;
-
-/// What is read at once of a body that does not come in one piece.
-const LARGE: usize = 64 * 1024;
 
 /// How the answer ended.
 #[derive(Debug)]
@@ -61,41 +65,38 @@ pub async fn relay(
     begun: &Cell<bool>,
 ) -> Result<Relay, Failure> {
     let mut input = worker.buffers.take();
-    let head = read_head(upstream, watch, job, &mut input).await?;
-    // Now: what comes of the body takes the place of the head.
+    let head = read_head(upstream, watch, job, worker, &mut input).await?;
     let tied = ties_person_to_connection(&head, &input, job);
     let mut stream = Passage {
         out: worker.buffers.take(),
         to_client: response_head::to_client(&head, job.request.head.http10),
         body: head.body,
-        at: head.len,
         sent: 0,
-        input,
+        excess: false,
     };
     let close = !job.request.head.keep_alive || stream.to_client == ToClient::Close || worker.is_draining();
-    response_head::write(&mut stream.out, &head, &stream.input, job, stream.to_client, close);
+    response_head::write(&mut stream.out, &head, &input, job, stream.to_client, close);
     begun.set(true);
     if head.status == 101 {
-        send(client, watch, job.snapshot.limits.idle_timeout, &stream.out)
-            .await
-            .map_err(|_| Failure::Gone)?;
-        let upgraded = Some(stream.input.split_off(head.len));
+        send(client, watch, job.snapshot.limits.body_stall, &stream.out).await.map_err(|_| Failure::Gone)?;
+        let upgraded = Some(input.split_off(head.len));
         return Ok(Relay { status: 101, sent: 0, client_rests: false, upstream_rests: false, upgraded });
     }
-    let ended = stream.run(upstream, client, watch, job).await;
+    let taken = stream.take(&input[head.len..]);
+    // Who takes its time to read the rest holds no more than that.
+    worker.buffers.give(input);
+    let ended = stream.run(taken, upstream, client, watch, job, worker).await;
     if !ended && stream.to_client == ToClient::Close {
         client.break_off();
     }
-    let excess = stream.at < stream.input.len();
     let relay = Relay {
         status: head.status,
         sent: stream.sent,
         client_rests: ended && !close,
-        upstream_rests: ended && head.keep_alive && !excess && !tied,
+        upstream_rests: ended && head.keep_alive && !stream.excess && !tied,
         upgraded: None,
     };
     worker.buffers.give(stream.out);
-    worker.buffers.give(stream.input);
     Ok(relay)
 }
 
@@ -103,6 +104,7 @@ async fn read_head(
     upstream: &mut ReadHalf<'_>,
     watch: &Watch,
     job: &Job<'_>,
+    worker: &Worker,
     input: &mut Vec<u8>,
 ) -> Result<ResponseHead, Failure> {
     let upstream_config = &job.snapshot.upstreams[job.route.upstream];
@@ -138,7 +140,8 @@ async fn read_head(
         }
         input.reserve(1024);
         let empty = input.is_empty();
-        match watch.guard(upstream.read_buf(input)).await {
+        let most = worker.passing.piece() as u64;
+        match watch.guard((&mut *upstream).take(most).read_buf(input)).await {
             Ok(Ok(0)) if empty => return Err(Failure::Closed),
             Ok(Err(error)) if empty && tls::is_refused(&error) => {
                 let error = tls::reason(&error);
@@ -156,12 +159,12 @@ async fn read_head(
 
 /// A body on its way through.
 struct Passage {
-    input: Vec<u8>,
-    at: usize,
     out: Vec<u8>,
     body: Body,
     to_client: ToClient,
     sent: u64,
+    /// More came than the answer has.
+    excess: bool,
 }
 
 impl Passage {
@@ -169,70 +172,83 @@ impl Passage {
     /// take what it got for the whole.
     async fn run(
         &mut self,
+        mut taken: Result<(), BadChunk>,
         upstream: &mut ReadHalf<'_>,
         client: &mut WriteHalf<'_>,
         watch: &Watch,
         job: &Job<'_>,
+        worker: &Worker,
     ) -> bool {
         let idle = job.snapshot.upstreams[job.route.upstream].idle_timeout;
-        let patience = job.snapshot.limits.idle_timeout;
+        let stall = job.snapshot.limits.body_stall;
+        let mut waiting = worker.passing.waiting();
         loop {
-            let taken = self.take();
             if self.body.is_done() && self.to_client == ToClient::Chunks && taken.is_ok() {
                 self.out.extend_from_slice(b"0\r\n\r\n");
             }
-            if send(client, watch, patience, &self.out).await.is_err() || taken.is_err() {
+            waiting.set(self.out.len());
+            let sent = send(client, watch, stall, &self.out).await;
+            waiting.set(0);
+            if let Err(error) = sent {
+                if error.kind() == io::ErrorKind::TimedOut {
+                    worker.meter.limit(Limit::BodyStall);
+                }
                 return false;
             }
             self.out.clear();
-            if self.body.is_done() {
-                return true;
+            if self.body.is_done() || taken.is_err() {
+                return taken.is_ok();
             }
-            match self.fill(upstream, watch, idle).await {
-                Ok(0) if self.body == Body::UntilClose => {
+            let most = client.room().min(worker.passing.piece());
+            match self.fill(upstream, watch, idle, (worker, most)).await {
+                Ok((0, _)) if self.body == Body::UntilClose => {
                     return self.end_of_connection(client, watch, job).await;
                 }
-                Ok(read) if read > 0 => {}
+                Ok((1.., step)) => taken = step,
                 _ => return false,
             }
         }
     }
 
     /// Moves what was read of the body to what is to be written.
-    fn take(&mut self) -> Result<(), BadChunk> {
-        while self.at < self.input.len() && !self.body.is_done() {
-            let step = self.body.step(&self.input[self.at..])?;
-            let data = &self.input[self.at + step.data_from..self.at + step.used];
+    fn take(&mut self, input: &[u8]) -> Result<(), BadChunk> {
+        let mut at = 0;
+        while at < input.len() && !self.body.is_done() {
+            let step = self.body.step(&input[at..])?;
+            let data = &input[at + step.data_from..at + step.used];
             self.sent += data.len() as u64;
             match self.to_client {
                 ToClient::Chunks if data.is_empty() => {}
                 ToClient::Chunks => push_chunk(&mut self.out, data),
                 ToClient::Length | ToClient::Close => self.out.extend_from_slice(data),
             }
-            self.at += step.used;
+            at += step.used;
         }
+        self.excess = at < input.len();
         Ok(())
     }
 
+    /// Reads a piece, through memory that no connection holds while it waits.
     async fn fill(
         &mut self,
         upstream: &mut ReadHalf<'_>,
         watch: &Watch,
-        idle: std::time::Duration,
-    ) -> io::Result<usize> {
-        self.input.clear();
-        self.at = 0;
-        self.input.reserve(LARGE);
-        watch
-            .within(idle, upstream.read_buf(&mut self.input))
-            .await
-            .map_err(|Elapsed| io::ErrorKind::TimedOut)?
+        idle: Duration,
+        (worker, most): (&Worker, usize),
+    ) -> io::Result<(usize, Result<(), BadChunk>)> {
+        let piece = poll_fn(|context| {
+            let mut memory = worker.piece.borrow_mut();
+            let mut room = ReadBuf::new(&mut memory[..most]);
+            ready!(Pin::new(&mut *upstream).poll_read(context, &mut room))?;
+            Poll::Ready(Ok((room.filled().len(), self.take(room.filled()))))
+        });
+        watch.within(idle, piece).await.map_err(|Elapsed| io::ErrorKind::TimedOut)?
     }
 
     /// The upstream closed where closing is the end.
     async fn end_of_connection(&mut self, client: &mut WriteHalf<'_>, watch: &Watch, job: &Job<'_>) -> bool {
         let last: &[u8] = if self.to_client == ToClient::Chunks { b"0\r\n\r\n" } else { b"" };
-        send(client, watch, job.snapshot.limits.idle_timeout, last).await.is_ok()
+        send(client, watch, job.snapshot.limits.body_stall, last).await.is_ok()
     }
 }
 

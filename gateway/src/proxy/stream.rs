@@ -2,7 +2,10 @@
 //! TLS, or a stream of HTTP/2. Its two halves are used at once by one task of one thread, so that nothing here
 //! is locked or counted. What may not come in: what the bytes mean.
 
-use super::pipe::{End, Pipe};
+use super::{
+    passing::LARGE,
+    pipe::{End, Pipe},
+};
 use std::{
     cell::RefCell,
     io,
@@ -141,6 +144,14 @@ impl WriteHalf<'_> {
     /// Whether the end of the connection is not to look like one.
     pub fn is_broken_off(&self) -> bool {
         self.broken
+    }
+
+    /// How much it is worth to read for it at once.
+    pub fn room(&self) -> usize {
+        match &self.to {
+            Outgoing::Pipe(pipe) => pipe.room(),
+            Outgoing::Plain(_) | Outgoing::Tls(_) => LARGE,
+        }
     }
 
     /// Whether what was written may wait in a buffer until it is flushed.

@@ -7,6 +7,7 @@ use super::{
     endpoint::EndpointHandler,
     handshake, health,
     listen::{Admission, Listeners, is_ours},
+    passing::{LARGE, Passing},
     pool::Pool,
     prepared::PreparedHeaders,
     stream::Stream,
@@ -44,6 +45,9 @@ const BUFFERS: (usize, usize) = (64, 16 * 1024);
 
 /// How often a worker looks after its log and its pool.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
+
+/// What may wait in the system for a client, beyond what is on its way.
+const UNSENT: u32 = 128 * 1024;
 
 /// How long a kept connection waits for one more request once the gateway drains.
 const LAST_REQUESTS: Duration = Duration::from_millis(500);
@@ -86,6 +90,10 @@ pub struct Worker {
     pub(super) timers: Rc<Timers>,
     pub(super) buffers: Rc<Buffers>,
     pub(super) pool: Pool,
+    /// What waits for clients.
+    pub(super) passing: Rc<Passing>,
+    /// Memory for one piece of an answer, between a read and what is done with it.
+    pub(super) piece: RefCell<Box<[u8]>>,
     pub(super) verified: RefCell<VerifiedCache>,
     pub(super) prepared: PreparedHeaders,
     pub(super) admission: Arc<Admission>,
@@ -132,6 +140,8 @@ impl Worker {
             timers: Timers::new(),
             buffers: Rc::default(),
             pool: Pool::default(),
+            passing: Rc::default(),
+            piece: RefCell::new(vec![0; LARGE].into()),
             verified: RefCell::new(VerifiedCache::new()),
             prepared: PreparedHeaders::default(),
             admission,
@@ -228,6 +238,8 @@ impl Worker {
             Err(limit) => return self.meter.limit(limit),
         };
         let _ = stream.set_nodelay(true);
+        // Otherwise megabytes wait in the system, and nobody sees a slow client take a part.
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         let open = Open::new(self.clone());
         tokio::task::spawn_local(async move {
             match self.snapshot().tls.clone() {

@@ -6,18 +6,24 @@
 
 use crate::{
     metrics::{Limit, Meter, Refused},
-    proxy::worker::Worker,
+    proxy::{
+        passing::{Passing, Waiting},
+        worker::Worker,
+    },
 };
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
+    collections::BTreeMap,
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
+};
 
 /// For how long a budget lasts, and what it holds of each kind of frame. What else may come
 /// too often (resets, CONTINUATION, DATA without data) the h2 crate or `mod.rs` counts.
@@ -46,6 +52,7 @@ struct Frame {
     kind: u8,
     flags: u8,
     stream: u32,
+    length: u32,
     /// The first bytes of the payload, as many as are of interest.
     first: [u8; 8],
 }
@@ -79,7 +86,7 @@ impl Scan {
                 first[..self.have - 9].copy_from_slice(&self.head[9..self.have]);
                 let length = self.length();
                 let stream = u32::from_be_bytes([5, 6, 7, 8].map(|at| self.head[at])) & (u32::MAX >> 1);
-                tell(Frame { kind: self.head[3], flags: self.head[4], stream, first });
+                tell(Frame { kind: self.head[3], flags: self.head[4], stream, length, first });
                 self.skip = length - length.min(8);
                 self.have = 0;
             }
@@ -128,8 +135,12 @@ pub(super) struct Shared {
     over: Cell<Option<Limit>>,
     /// Streams that are refused because there is no place for them; their frames are to come.
     no_place: Cell<usize>,
-    /// Streams that the library gave us and that have not been answered to their end.
-    begun: RefCell<BTreeSet<u32>>,
+    /// Streams that the library gave us and that have not been answered to their end, and
+    /// what it holds of the body of each.
+    begun: RefCell<BTreeMap<u32, Waiting>>,
+    /// Some of that has left.
+    left: Notify,
+    passing: Rc<Passing>,
 }
 
 /// Streams that a client took back are answered by nobody: the oldest are forgotten.
@@ -162,9 +173,40 @@ impl Shared {
     /// The library gave us this stream.
     pub(super) fn begun(&self, stream: u32) {
         let mut begun = self.begun.borrow_mut();
-        begun.insert(stream);
+        begun.insert(stream, self.passing.waiting());
         if begun.len() > MOST_BEGUN {
             begun.pop_first();
+        }
+    }
+
+    /// The library was given so many bytes of this stream's body.
+    pub(super) fn queued(&self, stream: u32, bytes: usize) {
+        if let Some(waiting) = self.begun.borrow_mut().get_mut(&stream) {
+            waiting.add(bytes);
+        }
+    }
+
+    /// So many of them have left, or will not leave any more.
+    fn gone(&self, stream: u32, bytes: usize) {
+        if let Some(waiting) = self.begun.borrow_mut().get_mut(&stream) {
+            waiting.set(waiting.bytes().saturating_sub(bytes));
+        }
+        self.left.notify_waiters();
+    }
+
+    /// How much the library holds of this stream.
+    pub(super) fn holds(&self, stream: u32) -> usize {
+        self.begun.borrow().get(&stream).map_or(0, Waiting::bytes)
+    }
+
+    /// Waits until the library holds less than `most` of this stream; by how much.
+    pub(super) async fn room(&self, stream: u32, most: impl Fn() -> usize) -> usize {
+        loop {
+            let left = self.left.notified();
+            match most().saturating_sub(self.holds(stream)) {
+                0 => left.await,
+                room => return room,
+            }
         }
     }
 }
@@ -182,7 +224,8 @@ pub(super) struct Watched<S> {
 
 impl<S> Watched<S> {
     pub(super) fn new(io: S, worker: Rc<Worker>) -> (Self, Rc<Shared>) {
-        let shared = Rc::new(Shared::default());
+        let passing = worker.passing.clone();
+        let shared = Rc::new(Shared { passing, ..Shared::default() });
         let (incoming, outgoing) = (Scan::behind(PREFACE), Scan::behind(0));
         let budget = Budget::from(Instant::now());
         (Self { io, worker, incoming, outgoing, budget, over: false, shared: shared.clone() }, shared)
@@ -191,6 +234,10 @@ impl<S> Watched<S> {
     fn received(&mut self, bytes: &[u8]) {
         let Self { incoming, budget, over, shared, .. } = self;
         incoming.see(bytes, |frame| {
+            if frame.kind == RST_STREAM {
+                // The library lets go of what it holds.
+                shared.gone(frame.stream, usize::MAX);
+            }
             if let Some(limit) = budget.spend(frame, Instant::now)
                 && !*over
             {
@@ -211,7 +258,7 @@ fn told(frame: Frame, meter: &Meter, shared: &Shared) {
     let code = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|n| frame.first[at + n]));
     match frame.kind {
         // The library answers by itself in one case alone: a head over `h2_header_list`.
-        HEADERS if !shared.begun.borrow().contains(&frame.stream) => meter.limit(Limit::H2HeaderList),
+        HEADERS if !shared.begun.borrow().contains_key(&frame.stream) => meter.limit(Limit::H2HeaderList),
         RST_STREAM => {
             meter.http2(Refused::Stream, code(0));
             if code(0) == REFUSED_STREAM {
@@ -219,6 +266,7 @@ fn told(frame: Frame, meter: &Meter, shared: &Shared) {
             }
         }
         GOAWAY => meter.http2(Refused::Connection, code(4)),
+        DATA => shared.gone(frame.stream, frame.length as usize),
         _ => {}
     }
     if frame.kind == RST_STREAM || matches!(frame.kind, HEADERS | DATA) && frame.flags & END_STREAM != 0 {
@@ -324,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_spent_on_what_asks_for_nothing_and_renewed_each_second() {
-        let of = |kind, flags| Frame { kind, flags, stream: 0, first: [0; 8] };
+        let of = |kind, flags| Frame { kind, flags, stream: 0, length: 8, first: [0; 8] };
         for (frame, most) in [
             (of(PING, 0), PINGS),
             (of(SETTINGS, 0), SETTINGS_FRAMES),
@@ -349,7 +397,8 @@ mod tests {
     fn an_answer_on_a_stream_that_nobody_was_given_is_the_librarys() {
         let (metrics, shared) = (Metrics::default(), Shared::default());
         let meter = metrics.meter();
-        let of = |kind, flags, stream| Frame { kind, flags, stream, first: [0, 0, 0, 7, 0, 0, 0, 11] };
+        let of =
+            |kind, flags, stream| Frame { kind, flags, stream, length: 8, first: [0, 0, 0, 7, 0, 0, 0, 11] };
         shared.begun(1);
         told(of(HEADERS, 0, 1), &meter, &shared);
         told(of(DATA, END_STREAM, 1), &meter, &shared);

@@ -27,7 +27,7 @@ use h2::{
     server::{Connection, SendResponse},
 };
 use http::{Method, Request};
-use response::Outcome;
+use response::{Client, Outcome};
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
@@ -75,6 +75,8 @@ struct Streams {
     open: Cell<usize>,
     finished: Cell<usize>,
     taken_back: Cell<usize>,
+    /// One of them was ended because the client did not take it.
+    stalled: Cell<bool>,
     refused: Cell<usize>,
     /// Of all open ones but the first.
     places: RefCell<Vec<StreamPlace>>,
@@ -100,8 +102,11 @@ impl Streams {
     fn count(&self, outcome: Outcome) {
         let count = match outcome {
             Outcome::Whole => &self.finished,
-            Outcome::Gone | Outcome::Broken => &self.taken_back,
+            Outcome::Gone | Outcome::Broken | Outcome::Stalled => &self.taken_back,
         };
+        if outcome == Outcome::Stalled {
+            self.stalled.set(true);
+        }
         count.set(count.get() + 1);
         self.ended.notify_one();
     }
@@ -136,7 +141,9 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
     loop {
         let idle = streams.open.get() == 0;
         let event = event(&mut connection, &streams, &shared);
-        // Idle for too long, or told to stop while idle: no event.
+        // Idle for too long, or told to stop while idle: no event. Who has not taken what it
+        // asked for is not waited for.
+        let idle_time = if streams.stalled.get() { FAREWELL } else { idle_time };
         let event = if idle { watch.idle(idle_time, event).await.ok() } else { Some(event.await) };
         match event {
             Some(Event::Stream(begun)) => {
@@ -144,7 +151,8 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
                 shared.begun(respond.stream_id().as_u32());
                 match streams.make_room(most, &worker.admission) {
                     Ok(()) => {
-                        let of = (worker.clone(), streams.clone());
+                        let of =
+                            Of { worker: worker.clone(), streams: streams.clone(), frames: shared.clone() };
                         begin(&streams, Box::pin(stream(of, request, respond, peer, secured.clone())));
                     }
                     Err(limit) => {
@@ -246,9 +254,16 @@ impl Drop for Open {
     }
 }
 
+/// What a stream belongs to.
+struct Of {
+    worker: Rc<Worker>,
+    streams: Rc<Streams>,
+    frames: Rc<Shared>,
+}
+
 /// One stream: the pipeline on one end of a pipe, the frames on the other.
 async fn stream(
-    (worker, streams): (Rc<Worker>, Rc<Streams>),
+    Of { worker, streams, frames: shared }: Of,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     peer: IpAddr,
@@ -263,13 +278,13 @@ async fn stream(
             return streams.count(Outcome::Broken);
         }
     };
-    let (frames, pipeline) = pipe::pair();
-    let limit = worker.snapshot().limits.idle_timeout;
-    let watch = worker.timers.watch();
+    let (frames, pipeline) = pipe::pair(&worker.passing);
+    let stall = worker.snapshot().limits.body_stall;
+    let client = Client { watch: worker.timers.watch(), stall, worker: worker.clone(), frames: shared };
     let served = connection::serve(worker, Stream::Pipe(pipeline), peer, Some(secured));
     let upload = upload(&frames.outgoing, written, body);
     let head_request = parts.method == Method::HEAD;
-    let answer = response::send(&frames.incoming, &mut respond, head_request, &watch, limit);
+    let answer = response::send(&frames.incoming, &mut respond, head_request, &client);
     let (mut served, mut upload, mut answer) = (pin!(served), pin!(upload), pin!(answer));
     let mut running = (true, true);
     let outcome = poll_fn(|context| {
@@ -281,7 +296,7 @@ async fn stream(
     streams.count(outcome);
     // The pipeline sees the client leave, writes its line of the log and ends.
     match outcome {
-        Outcome::Gone => frames.outgoing.break_off(),
+        Outcome::Gone | Outcome::Stalled => frames.outgoing.break_off(),
         Outcome::Whole | Outcome::Broken => frames.outgoing.end(),
     }
     frames.incoming.leave();

@@ -1,19 +1,25 @@
 //! An answer of the pipeline as frames: its head is read back strictly, its body loses
 //! the framing of HTTP/1.1 and goes as fast as the client's windows let it.
 
-use crate::proxy::{
-    http1::{
-        body::Body,
-        head::Scanner,
-        response::{self, ResponseHead},
+use super::frames::Shared;
+use crate::{
+    metrics::Limit,
+    proxy::{
+        client::LEAST,
+        http1::{
+            body::Body,
+            head::Scanner,
+            response::{self, ResponseHead},
+        },
+        pipe::Pipe,
+        timers::{Elapsed, Watch},
+        worker::Worker,
     },
-    pipe::Pipe,
-    timers::Watch,
 };
 use bytes::{Buf, Bytes, BytesMut};
 use h2::{Reason, SendStream, server::SendResponse};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use std::{future::poll_fn, task::Poll, time::Duration};
+use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,22 +28,36 @@ pub enum Outcome {
     Whole,
     /// The pipeline broke off: the client must not take what it got for the whole.
     Broken,
-    /// The client took the stream back, or does not read.
+    /// The client took the stream back.
     Gone,
+    /// The client does not take what waits for it.
+    Stalled,
+}
+
+/// Who takes an answer.
+pub struct Client {
+    /// Limits its waiting.
+    pub watch: Watch,
+    /// How long it may keep bytes waiting, with [`LEAST`] of them for each time.
+    pub stall: Duration,
+    /// Whose memory they wait in.
+    pub worker: Rc<Worker>,
+    /// What has left of its connection.
+    pub frames: Rc<Shared>,
 }
 
 /// Fields of the other protocol's connection.
 const CONNECTION: [&str; 5] =
     ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
-/// Passes one answer on. `limit`: how long the client may keep its windows shut.
+/// Passes one answer on.
 pub async fn send(
     from: &Pipe,
     respond: &mut SendResponse<Bytes>,
     head_request: bool,
-    watch: &Watch,
-    limit: Duration,
+    client: &Client,
 ) -> Outcome {
+    let mut waiting = client.worker.passing.waiting();
     let mut input = BytesMut::new();
     let head = match read_head(from, respond, head_request, &mut input).await {
         Ok(head) => head,
@@ -48,7 +68,16 @@ pub async fn send(
     let mut body = head.body;
     let Ok(mut stream) = respond.send_response(answer, body.is_done()) else { return Outcome::Gone };
     while !body.is_done() {
-        match pass(&mut body, &mut input, &mut stream, watch, limit).await {
+        waiting.set(input.len());
+        client.watch.arm(client.stall);
+        let passed = client.watch.guard(pass(&mut body, &mut input, &mut stream, (client, from))).await;
+        client.watch.disarm();
+        waiting.set(0);
+        let passed = passed.unwrap_or_else(|Elapsed| {
+            client.worker.meter.limit(Limit::BodyStall);
+            Err(Outcome::Stalled)
+        });
+        match passed {
             Ok(()) if body.is_done() => break,
             Ok(()) => {}
             Err(outcome) => return reset(&mut stream, outcome),
@@ -127,18 +156,35 @@ async fn pass(
     body: &mut Body,
     input: &mut BytesMut,
     stream: &mut SendStream<Bytes>,
-    watch: &Watch,
-    limit: Duration,
+    (client, from): (&Client, &Pipe),
 ) -> Result<(), Outcome> {
+    let (id, mut taken) = (stream.stream_id().as_u32(), 0);
     while !input.is_empty() && !body.is_done() {
         let step = body.step(input).map_err(|_| Outcome::Broken)?;
         let mut data = input.split_to(step.used).freeze();
         data.advance(step.data_from);
         while !data.is_empty() {
-            stream.reserve_capacity(data.len());
-            let capacity = watch.within(limit, poll_fn(|context| stream.poll_capacity(context))).await;
-            let Ok(Some(Ok(capacity))) = capacity else { return Err(Outcome::Gone) };
-            let part = data.split_to(capacity.min(data.len()));
+            // A client that reads nothing at all leaves its windows open.
+            let room = client.frames.room(id, || client.worker.passing.piece()).await;
+            stream.reserve_capacity(data.len().min(room));
+            let capacity = poll_fn(|context| {
+                let capacity = stream.poll_capacity(context);
+                // The library has nothing left of it: it is the client's window that is shut.
+                if capacity.is_pending() && client.frames.holds(id) == 0 {
+                    from.narrow();
+                }
+                capacity
+            });
+            let capacity = capacity.await;
+            let Some(Ok(capacity)) = capacity else { return Err(Outcome::Gone) };
+            let part = data.split_to(capacity.min(data.len()).min(room));
+            taken += part.len();
+            if taken >= LEAST {
+                taken = 0;
+                client.watch.arm(client.stall);
+            }
+            client.frames.queued(id, part.len());
+            from.widen();
             let last = data.is_empty() && body.is_done();
             stream.send_data(part, last).map_err(|_| Outcome::Gone)?;
             if last {
