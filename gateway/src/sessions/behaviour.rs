@@ -303,6 +303,25 @@ async fn a_session_that_is_over_by_its_time_is_not_found_in_the_store_either() {
     assert!(found.is_none());
 }
 
+// A reader looks without a lock: it may find a session while that is let go for room.
+#[tokio::test]
+async fn a_session_that_was_let_go_while_somebody_took_it_hears_of_its_end() {
+    for over in [
+        |table: &Sessions| drop(table.shelf().end("sid-1")),
+        |table: &Sessions| drop(table.shelf().end_all(ann(1).uuid, None)),
+        |table: &Sessions| table.shelf().account_changed(Account { active: false, ..ann(2) }),
+        |table: &Sessions| table.shelf().clear(),
+    ] {
+        let table = SlowStore::quick(vec![row(1, ann(1), 5)]).table();
+        let held = table.ask_sid("sid-1", START).await.unwrap().unwrap();
+        table.shelf().let_go_for_room("sid-1");
+        assert_eq!(seen(&table, 1, START), "unknown", "it is not here any more");
+        assert!(held.is_live(START));
+        over(&table);
+        assert!(!held.is_live(START));
+    }
+}
+
 #[tokio::test]
 async fn a_no_is_remembered_for_a_moment() {
     let store = SlowStore::quick(vec![]);

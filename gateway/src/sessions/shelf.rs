@@ -10,7 +10,7 @@ use crate::clock::UnixMillis;
 use arc_swap::ArcSwap;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering::Relaxed},
 };
 use uuid::Uuid;
 
@@ -23,6 +23,9 @@ const OWN_REFERENCES: usize = 4;
 
 /// How many last uses of sessions that left the table wait to be written.
 const LEFT: usize = 10_000;
+
+/// How many that were let go are remembered before those that nobody holds are forgotten.
+const GONE: usize = 1024;
 
 /// All sessions that this process knows.
 pub(super) struct Shelf {
@@ -43,6 +46,8 @@ struct Books {
     changes: Changes,
     /// Last uses of sessions that left the table before they were written.
     left: Vec<Used>,
+    /// Let go for room. A reader may have taken one at that moment, and must hear of its end.
+    gone: Vec<Weak<LiveSession>>,
 }
 
 /// An account with at least one session here.
@@ -127,6 +132,7 @@ impl Shelf {
     pub(super) fn end(&self, sid: &str) -> Option<Arc<LiveSession>> {
         let mut books = self.books();
         books.changes.note(Subject::Session(sid.into()));
+        books.end_gone(|session| session.sid() == sid);
         let session = self.by_sid(sid)?;
         self.remove(&mut books, &session);
         session.end();
@@ -170,6 +176,8 @@ impl Shelf {
             let before = before.unwrap_or(u64::MAX);
             person.sessions.values().filter(|session| session.read_at() < before).cloned().collect()
         });
+        let before = before.unwrap_or(u64::MAX);
+        books.end_gone(|gone| gone.account_cell().load().uuid == account && gone.read_at() < before);
         for session in &over {
             self.remove(&mut books, session);
             session.end();
@@ -215,6 +223,7 @@ impl Shelf {
     pub(super) fn clear(&self) {
         let mut books = self.books();
         books.changes.forget();
+        books.end_gone(|_| true);
         for session in books.all.clone() {
             self.remove(&mut books, &session);
             session.end();
@@ -294,24 +303,56 @@ impl Shelf {
     }
 
     /// The table is only a cache of the store: the one that was used least of a few may
-    /// go. One that somebody else holds (an open stream) stays, or it would not hear of
-    /// its end; there are never more of those than connections.
+    /// go. One that somebody else holds (an open stream) stays; there are never more of
+    /// those than connections.
     fn evict(&self, books: &mut Books) {
-        let len = books.all.len();
-        let sample = (0..SAMPLE.min(len)).map(|step| &books.all[(books.hand + step) % len]);
-        let oldest = sample.filter(|s| Arc::strong_count(s) <= OWN_REFERENCES).min_by_key(|s| s.last_used());
-        let oldest = oldest.cloned();
-        books.hand = (books.hand + SAMPLE) % len.max(1);
-        if let Some(session) = oldest {
-            if let Some(used) = session.unsaved_use().filter(|_| books.left.len() < LEFT) {
-                books.left.push(used);
-            }
-            self.remove(books, &session);
+        if let Some(session) = books.least_used() {
+            self.let_go(books, &session);
         }
+    }
+
+    /// What making room does to a session that a reader finds at that moment.
+    #[cfg(test)]
+    pub(super) fn let_go_for_room(&self, sid: &str) {
+        let session = self.by_sid(sid).expect("it is here");
+        self.let_go(&mut self.books(), &session);
+    }
+
+    /// Takes it out though it is not over. Whoever found it before that holds it still.
+    fn let_go(&self, books: &mut Books, session: &Arc<LiveSession>) {
+        if let Some(used) = session.unsaved_use().filter(|_| books.left.len() < LEFT) {
+            books.left.push(used);
+        }
+        self.remove(books, session);
+        if books.gone.len() >= GONE {
+            books.gone.retain(|gone| gone.strong_count() > 0);
+        }
+        books.gone.push(Arc::downgrade(session));
     }
 }
 
 impl Books {
+    /// Of the next few, the one that nobody holds and that was used least.
+    fn least_used(&mut self) -> Option<Arc<LiveSession>> {
+        let len = self.all.len();
+        let sample = (0..SAMPLE.min(len)).map(|step| &self.all[(self.hand + step) % len]);
+        let unheld = sample.filter(|session| Arc::strong_count(session) <= OWN_REFERENCES);
+        let oldest = unheld.min_by_key(|session| session.last_used()).cloned();
+        self.hand = (self.hand + SAMPLE) % len.max(1);
+        oldest
+    }
+
+    /// Ends those that were let go and are still held.
+    fn end_gone(&mut self, is_meant: impl Fn(&LiveSession) -> bool) {
+        self.gone.retain(|gone| match gone.upgrade() {
+            Some(session) if is_meant(&session) => {
+                session.end();
+                false
+            }
+            held => held.is_some(),
+        });
+    }
+
     /// The account's cell, brought up to `account` if that is newer.
     fn cell(&mut self, account: Account) -> AccountCell {
         match self.people.get(&account.uuid) {
