@@ -68,7 +68,7 @@ pub use endpoints::Endpoints;
 pub use excerpt::Excerpt;
 pub use identity_headers::HeaderTable;
 pub use limits::Limits;
-pub use load::{find, load, parse};
+pub use load::{find, load, load_anyway, parse};
 pub use lockout::Lockout;
 pub use log::{Level, Log, LogFormat};
 pub use login::Login;

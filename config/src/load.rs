@@ -100,15 +100,20 @@ fn find_among(flag: Option<PathBuf>, env: &[(String, String)], usual: &[PathBuf]
 /// Reads `file`, lays the `PORTCULLIS_TABLE__KEY` variables of `env` over it, and checks
 /// the whole. All problems are reported at once.
 pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem>> {
+    whole(load_anyway(file, env))
+}
+
+/// The same, and what could be read beside the problems: whoever looks for more of them goes
+/// on with that. It is not fit to be served, because what is wrong in it has its default.
+pub fn load_anyway(file: &Path, env: &[(String, String)]) -> (Option<Config>, Vec<Problem>) {
     let name = file.display().to_string();
-    let bytes = std::fs::read(file).map_err(|error| {
-        vec![Problem {
-            place: name.clone(),
-            message: format!("cannot be read: {error}"),
-            help: None,
-            excerpt: None,
-        }]
-    })?;
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let message = format!("cannot be read: {error}");
+            return (None, vec![Problem { place: name, message, help: None, excerpt: None }]);
+        }
+    };
     match String::from_utf8(bytes) {
         Ok(text) => parse_file(&text, file, env, true),
         Err(error) => {
@@ -116,14 +121,19 @@ pub fn load(file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem
             let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
             let place = Book::new(name, &text).place(&At::File(valid));
             let help = Some("save the file as UTF-8".to_owned());
-            Err(vec![Problem { place, message: "this is not UTF-8".to_owned(), help, excerpt: None }])
+            let message = "this is not UTF-8".to_owned();
+            (None, vec![Problem { place, message, help, excerpt: None }])
         }
     }
 }
 
+fn whole((config, problems): (Option<Config>, Vec<Problem>)) -> Result<Config, Vec<Problem>> {
+    config.filter(|_| problems.is_empty()).ok_or(problems)
+}
+
 /// The same for text that is not in a file (the demo).
 pub fn parse(text: &str, file: &Path, env: &[(String, String)]) -> Result<Config, Vec<Problem>> {
-    parse_file(text, file, env, false)
+    whole(parse_file(text, file, env, false))
 }
 
 fn parse_file(
@@ -131,11 +141,11 @@ fn parse_file(
     file: &Path,
     env: &[(String, String)],
     is_on_disk: bool,
-) -> Result<Config, Vec<Problem>> {
+) -> (Option<Config>, Vec<Problem>) {
     let name = file.display().to_string();
     let mut root = match tree::read(text) {
         Ok(root) => root,
-        Err(faults) => return Err(syntax(faults, Book::new(name, text))),
+        Err(faults) => return (None, syntax(faults, Book::new(name, text))),
     };
     let gathered = include::gather(&root, file, text);
     let mut book = Book::with_parts(name, &gathered.text, &gathered.parts);
@@ -147,8 +157,13 @@ fn parse_file(
     let open_files = if is_on_disk { gathered.open_files(&file) } else { Vec::new() };
     let around = Surroundings { folder, included: gathered.folders(), env, open_files };
     let mut config = read(&root, file, &around, &mut book);
-    config.warnings = book.close()?;
-    Ok(config)
+    match book.close() {
+        Ok(warnings) => {
+            config.warnings = warnings;
+            (Some(config), Vec::new())
+        }
+        Err(problems) => (Some(config), problems),
+    }
 }
 
 /// A fault often brings more on its own line; the first says it.

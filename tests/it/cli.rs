@@ -38,6 +38,37 @@ fn the_seven_lines_of_the_contract_are_enough() {
     check(SEVEN).with_code(0);
 }
 
+/// Contract, section 2: every problem at once, whichever part of the program finds it.
+#[test]
+fn what_is_wrong_in_any_part_of_the_file_is_told_in_one_go() {
+    let text = "[accounts]\nverify_emial = true\n\
+                [strategies.local]\nkind = \"local\"\nstrenght = 1\n\
+                [strategies.corp]\nkind = \"ldap\"\nurls = [\"ldap://directory.test\"]\n\
+                [login]\ntemplates = \"pages\"\n\
+                [[token.trusted]]\nid = \"ci\"\nissuer = \"https://issuer.test\"\naudience = \"us\"\ntls = { ca = \"no-ca.pem\" }\n\
+                [upstreams.api]\nurls = [\"https://127.0.0.1:3000\"]\ntls = { ca = \"nope.pem\" }\n\
+                [[routes]]\npath = \"/*\"\nupstream = \"api\"\n";
+    let files = folder(&[("portcullis.toml", text)]);
+    fs::create_dir(files.path().join("pages")).unwrap();
+    fs::write(files.path().join("pages/login.html"), "{{ bogus").unwrap();
+    let ended = run(files.path(), &["check"], "").with_code(1);
+    let told = said(&ended);
+    let mut last = 0;
+    for part in ["verify_emial", "strenght", "danger_plaintext", "no-ca.pem", "nope.pem"] {
+        let at = told.find(part).unwrap_or_else(|| panic!("{part}: {told}"));
+        assert!(last < at, "{part} in the order of the file: {told}");
+        last = at;
+    }
+    assert!(told.contains("login.html"), "{told}");
+    // Mended one by one, none hides another: what is told is what is there.
+    let told =
+        said(&run(folder(&[("portcullis.toml", &text.replace("emial", "email"))]).path(), &["check"], ""));
+    assert!(
+        told.contains("strenght") && told.contains("nope.pem") && !told.contains("verify_email"),
+        "{told}"
+    );
+}
+
 #[test]
 fn usage_is_2_and_help_is_0() {
     let empty = folder(&[]);

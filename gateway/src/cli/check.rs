@@ -24,13 +24,23 @@ use std::{path::Path, process::ExitCode};
 pub(super) fn run(arguments: &Check) -> Done {
     let _log = telemetry::start_for_command(Clock::system());
     let file = configuration::find(&arguments.file)?;
-    let checked = match portcullis_config::load(&file, &configuration::environment()) {
-        Ok(mut config) => block_on(start(&config))?.map(|(warnings, registry)| {
+    let (config, mut problems) = portcullis_config::load_anyway(&file, &configuration::environment());
+    let started = match &config {
+        Some(config) => block_on(start(config, problems.is_empty()))?,
+        None => Err(Vec::new()),
+    };
+    let checked = match (config, started) {
+        (Some(mut config), Ok((warnings, registry))) if problems.is_empty() => {
             config.warnings.extend(warnings);
             let register = redirects(&config, &registry);
-            (config, register)
-        }),
-        Err(problems) => Err(problems),
+            Ok((config, register))
+        }
+        (_, more) => {
+            problems.extend(more.err().unwrap_or_default());
+            problems.sort_by_cached_key(|problem| position(&problem.place));
+            problems.dedup_by(|a, b| (&a.place, &a.message) == (&b.place, &b.message));
+            Err(problems)
+        }
     };
     if arguments.json {
         result(&as_json(&file, &checked).to_string());
@@ -48,18 +58,34 @@ pub(super) fn run(arguments: &Check) -> Done {
     }
 }
 
-/// The warnings of certificates; or what is wrong with them, what a strategy finds wrong with its settings; one that cannot start for another
-/// reason fails the check too, though `serve` would run without it.
-async fn start(config: &Config) -> Result<(Vec<Problem>, Registry), Vec<Problem>> {
-    let tls = Tls::load(config, &Clock::system())?;
-    let host = Host {
-        random: Random::system().shared(),
-        now: Clock::system().shared(),
-        cores: config.server.threads,
+/// The file, and line and column as numbers: problems are told in the order of the file.
+fn position(place: &str) -> (String, usize, usize) {
+    let mut parts = place.rsplitn(3, ':');
+    let (column, line, file) = (parts.next(), parts.next(), parts.next());
+    let number = |text: Option<&str>| text.and_then(|text| text.parse().ok());
+    match (file, number(line), number(column)) {
+        (Some(file), Some(line), Some(column)) => (file.to_owned(), line, column),
+        _ => (place.to_owned(), 0, 0),
+    }
+}
+
+/// The warnings of certificates; or what is wrong with any file, and what each strategy finds
+/// wrong with its settings. One that cannot start for another reason fails the check too, though
+/// `serve` would run without it; where the file itself has a problem (`is_sound` is false), that
+/// may be its reason, and is not told.
+async fn start(config: &Config, is_sound: bool) -> Result<(Vec<Problem>, Registry), Vec<Problem>> {
+    let clock = Clock::system();
+    let host = Host { random: Random::system().shared(), now: clock.shared(), cores: config.server.threads };
+    let tls = Tls::load(config, &clock);
+    let registry = progress::during("starting the strategies", Registry::start(config, host)).await;
+    let rest = [Pages::new(config).err(), Foreign::load(config, &clock).err()];
+    let (tls, registry) = match (tls, registry) {
+        (Ok(tls), Ok(registry)) if is_sound && rest.iter().all(Option::is_none) => (tls, registry),
+        (tls, registry) => {
+            let all = [tls.err(), registry.err()].into_iter().chain(rest);
+            return Err(all.flatten().flatten().collect());
+        }
     };
-    let registry = progress::during("starting the strategies", Registry::start(config, host)).await?;
-    Pages::new(config)?;
-    Foreign::load(config, &Clock::system())?;
     let failed = registry.list().iter().filter_map(|one| {
         let message = format!("[strategies.{}] does not start: {}", one.id(), one.failure()?);
         Some(Problem { place: config.file.display().to_string(), message, help: None, excerpt: None })
