@@ -25,8 +25,6 @@ pub struct Snapshot {
     pub endpoints: config::Endpoints,
     /// Host names that we answer to.
     pub hosts: HashSet<String>,
-    /// Whether a loopback name is one of ours: some listener is on loopback.
-    pub loopback_hosts: bool,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Names of our cookies.
@@ -135,7 +133,6 @@ impl Snapshot {
             public: config.server.public_url.clone(),
             endpoints: config.endpoints.clone(),
             hosts,
-            loopback_hosts: config.server.listen.iter().any(|a| a.ip().to_canonical().is_loopback()),
             trusted_proxies: config.server.trusted_proxies.clone(),
             cookies: CookieNames::new(&config.session.cookie, config.server.public_url.https),
             same_site: config.session.same_site,

@@ -252,7 +252,7 @@ mod tests {
                 Outcome::Authenticated(Box::new(who)),
                 json!({"outcome": "authenticated", "subject": "ada", "realm": "", "claims": {}, "methods": [],
                     "state": "AP8=", "refresh_after_s": 60, "provider_session": null, "renewed_secret": null,
-                    "session_max_s": null}),
+                    "session_max_s": null, "secret_changed": false}),
             ),
             (
                 Outcome::Redirect(Redirect { url: "https://idp.test".into(), flow: vec![1] }),

@@ -64,7 +64,7 @@ fn what_is_wrong_in_any_part_of_the_file_is_told_in_one_go() {
     let told =
         said(&run(folder(&[("portcullis.toml", &text.replace("emial", "email"))]).path(), &["check"], ""));
     assert!(
-        told.contains("strenght") && told.contains("nope.pem") && !told.contains("verify_email"),
+        told.contains("strenght") && told.contains("nope.pem") && !told.contains("verify_emial"),
         "{told}"
     );
 }

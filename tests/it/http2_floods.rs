@@ -114,8 +114,11 @@ fn a_client_that_takes_nothing_is_left_and_the_upstream_is_released() {
         let _ = stream.read(&mut [0; 16]);
         count.fetch_add(1, Ordering::SeqCst);
     });
-    let site = Secured::limited(large, "body_stall = \"3s\"
-");
+    let site = Secured::limited(
+        large,
+        "body_stall = \"3s\"
+",
+    );
     // No window at all, and then requests.
     let none = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
     let asks: Vec<_> = (0..5).map(|i| request(2 * i + 3, &USUAL)).collect();

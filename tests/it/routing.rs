@@ -1,6 +1,8 @@
 //! Host first, then the longest path, then the method (contract section 4).
 
-use portcullis_tests::{Request, Site, Upstream, raw::send, site::mark, upstream::ok};
+use portcullis_tests::{
+    Connection, Gateway, Request, Site, Upstream, raw::send, site::mark, until, upstream::ok,
+};
 
 #[test]
 fn a_host_that_is_not_ours_is_421() {
@@ -14,6 +16,30 @@ fn a_host_that_is_not_ours_is_421() {
     // Endpoints too.
     let site = Site::shared();
     site.send(&Request::get("/login").with("Host", "evil.test")).expect(421, "misdirected");
+}
+
+// Contract, section 4: a loopback listener answers to loopback names, and no other one.
+#[test]
+fn a_listener_that_others_reach_does_not_answer_to_loopback_names() {
+    let text = "[server]\nlisten = [\"127.0.0.1:0\", \"0.0.0.0:0\"]\npublic_url = \"https://gw.test\"\n\
+                [strategies.local]\nkind = \"local\"\n[upstreams.api]\nurls = [\"UPSTREAM\"]\n\
+                [[routes]]\npath = \"/*\"\nupstream = \"api\"\npolicy = \"public\"\n";
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&text.replace("UPSTREAM", &upstream.url()));
+    let port = until("both listeners", || {
+        let said = gateway.output();
+        let rest = said.split("http://0.0.0.0:").nth(1)?.to_owned();
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u16>().ok()
+    });
+    let open = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    for host in ["localhost", "a.localhost:80", "127.0.0.1", "[::1]"] {
+        for target in ["/x", "/login"] {
+            let request = Request::get(target).with("Host", host);
+            gateway.send(&request).expect(200, "");
+            Connection::open(open).send(&request).expect(421, "misdirected");
+        }
+    }
+    Connection::open(open).send(&Request::get("/x").with("Host", "gw.test")).expect(200, "");
 }
 
 #[test]

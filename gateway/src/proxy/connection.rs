@@ -9,6 +9,7 @@ use super::{
     endpoint_call,
     exchange::{Done, Failure, Job, Wire, forward},
     http1::head::{BadHead, Framing, Head},
+    listen::Caller,
     pipeline::{Decision, Peer, Request, Secured, decide},
     refuse,
     stream::Stream,
@@ -22,7 +23,6 @@ use crate::{
 };
 use std::{
     future::poll_fn,
-    net::IpAddr,
     pin::pin,
     rc::Rc,
     time::{Duration, Instant},
@@ -37,10 +37,11 @@ const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
 const NO_ROOM: &str = "The gateway has no room for another connection at the moment.";
 
 /// Serves one connection to its end.
-pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: IpAddr, secured: Option<Secured>) {
+pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: Caller, secured: Option<Secured>) {
     let (reader, writer) = stream.split();
     let watch = worker.timers.watch();
-    let mut client = Client { reader, writer, watch, input: Vec::new(), head: Head::default(), peer };
+    let mut client =
+        Client { reader, writer, watch, input: Vec::new(), head: Head::default(), peer: peer.address };
     let peer_text = peer.to_string();
     let mut first = true;
     loop {
@@ -58,7 +59,12 @@ pub async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: IpAddr, secured
             Err(NoHead::Gone) => break,
         }
         first = false;
-        let peer = Peer { address: peer, text: &peer_text, secured: secured.as_ref() };
+        let peer = Peer {
+            address: peer.address,
+            text: &peer_text,
+            secured: secured.as_ref(),
+            on_loopback: peer.on_loopback,
+        };
         client.writer.begin();
         let served = {
             let mut one = pin!(one_request(&mut client, peer, &worker));

@@ -1,14 +1,14 @@
 //! A connection that begins with TLS: within the time for a head it has its keys, or it
 //! is closed. Nothing is said about a failed handshake but what TLS says itself.
 
-use super::{connection, http2, pipeline::Secured, stream::Stream, worker::Worker};
+use super::{connection, http2, listen::Caller, pipeline::Secured, stream::Stream, worker::Worker};
 use crate::{metrics::Limit, tls::ServerTls};
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 /// Shakes hands and serves what follows.
-pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, tls: Arc<ServerTls>) {
+pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: Caller, tls: Arc<ServerTls>) {
     let limit = worker.snapshot().limits.header_timeout;
     let watch = worker.timers.watch();
     let accept = TlsAcceptor::from(tls.config.clone()).accept(stream);

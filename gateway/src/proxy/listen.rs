@@ -7,6 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     collections::HashMap,
+    fmt::{self, Display, Formatter},
     io,
     net::{IpAddr, SocketAddr, TcpListener},
     sync::{
@@ -28,6 +29,22 @@ const FEWEST: usize = 32;
 pub struct Listeners {
     addresses: Vec<SocketAddr>,
     workers: Vec<Vec<TcpListener>>,
+}
+
+/// Who has connected, and to what kind of listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// The client's, or that of a proxy before us.
+    pub address: IpAddr,
+    /// The listener is bound to loopback: it answers to loopback names (contract section 4), which
+    /// no listener that others can reach does.
+    pub on_loopback: bool,
+}
+
+impl Display for Caller {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
+    }
 }
 
 impl Listeners {

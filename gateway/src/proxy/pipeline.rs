@@ -40,6 +40,8 @@ pub struct Peer<'a> {
     pub text: &'a str,
     /// By TLS; none: plain.
     pub secured: Option<&'a Secured>,
+    /// It came to a listener on loopback, so that loopback names are ours.
+    pub on_loopback: bool,
 }
 
 /// What the handshake of a connection has settled.
@@ -125,7 +127,7 @@ impl<'a> Request<'a> {
         }
         let path = normal_path(target.path).map_err(|why| Problem::from(Code::BadPath).detail(why.0))?;
         let elsewhere = peer.secured.is_some_and(|s| !s.tls.serves(s.chosen, &host.host));
-        if elsewhere || !snapshot.answers_to(&host.host) {
+        if elsewhere || !snapshot.answers_to(&host.host, peer.on_loopback) {
             return Err(Code::Misdirected.into());
         }
         let encoded_slash = path.encoded_slash;
@@ -249,8 +251,8 @@ fn login(request: &Request<'_>, snapshot: &Snapshot, stale_cookie: bool) -> Refu
 
 impl Snapshot {
     /// Whether this gateway answers to a host name at all. Ports take no part.
-    fn answers_to(&self, host: &str) -> bool {
-        self.hosts.contains(host) || (self.loopback_hosts && is_loopback_name(host))
+    fn answers_to(&self, host: &str, on_loopback: bool) -> bool {
+        self.hosts.contains(host) || (on_loopback && is_loopback_name(host))
     }
 
     /// Phase 2: paths of ours, which no route hides, and well-known ones, which an exact

@@ -6,7 +6,7 @@ use super::{
     connection,
     endpoint::EndpointHandler,
     handshake, health,
-    listen::{Admission, Listeners, is_ours},
+    listen::{Admission, Caller, Listeners, is_ours},
     passing::{LARGE, Passing},
     pool::Pool,
     prepared::PreparedHeaders,
@@ -205,13 +205,16 @@ impl Worker {
     }
 
     async fn accept(self: Rc<Self>, listener: TcpListener) {
+        let on_loopback = listener.local_addr().is_ok_and(|own| own.ip().to_canonical().is_loopback());
+        let caller =
+            |address: std::net::SocketAddr| Caller { address: address.ip().to_canonical(), on_loopback };
         while !self.is_draining() {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = self.stop.wake.notified() => continue,
             };
             match accepted {
-                Ok((stream, peer)) => self.clone().admit(stream, peer.ip().to_canonical()),
+                Ok((stream, peer)) => self.clone().admit(stream, caller(peer)),
                 Err(error) => {
                     // Out of descriptors, most likely: others will close theirs.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -227,13 +230,13 @@ impl Worker {
         while let Ok((stream, peer)) = listener.accept() {
             let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
             if let Ok(stream) = stream {
-                self.clone().admit(stream, peer.ip().to_canonical());
+                self.clone().admit(stream, caller(peer));
             }
         }
     }
 
-    fn admit(self: Rc<Self>, stream: TcpStream, peer: std::net::IpAddr) {
-        let place = match self.admission.enter(peer) {
+    fn admit(self: Rc<Self>, stream: TcpStream, peer: Caller) {
+        let place = match self.admission.enter(peer.address) {
             Ok(place) => place,
             Err(limit) => return self.meter.limit(limit),
         };

@@ -12,7 +12,7 @@ mod response;
 use super::{
     connection,
     exchange::push_chunk,
-    listen::{Admission, StreamPlace},
+    listen::{Admission, Caller, StreamPlace},
     pipe::{self, Pipe},
     pipeline::Secured,
     stream::Stream,
@@ -31,7 +31,6 @@ use response::{Client, Outcome};
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    net::IpAddr,
     pin::pin,
     rc::Rc,
     sync::Arc,
@@ -127,7 +126,7 @@ enum Event {
 }
 
 /// Serves one connection to its end.
-pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, secured: Secured) {
+pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: Caller, secured: Secured) {
     let watch = worker.timers.watch();
     let (header_time, idle_time, most) = {
         let snapshot = worker.snapshot();
@@ -193,7 +192,7 @@ pub async fn serve(worker: Rc<Worker>, io: TlsStream<TcpStream>, peer: IpAddr, s
 }
 
 /// Ends a connection that only costs.
-async fn calm(connection: &mut Frames, limit: Limit, worker: &Worker, watch: &Watch, peer: IpAddr) {
+async fn calm(connection: &mut Frames, limit: Limit, worker: &Worker, watch: &Watch, peer: Caller) {
     worker.meter.limit(limit);
     tracing::warn!(%peer, limit = limit.name(), "too many frames that only cost: the connection is closed");
     connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -266,7 +265,7 @@ async fn stream(
     Of { worker, streams, frames: shared }: Of,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    peer: IpAddr,
+    peer: Caller,
     secured: Secured,
 ) {
     let (parts, body) = request.into_parts();

@@ -68,7 +68,7 @@ async fn act(what: &str) -> Answer<Outcome> {
         "bad" => Err(StrategyError::BadRequest { field: "do".into(), message: "is bad".into() }),
         "crowd" => {
             let mut who = Authenticated::of(Subject::new("ada").unwrap());
-            who.claims.insert("groups".into(), "x".repeat(17_000).into());
+            who.claims.insert("groups".into(), "x".repeat(100_000).into());
             Ok(Outcome::Authenticated(Box::new(who)))
         }
         "unusable" => Err(StrategyError::UnusableCredential("of one account".into())),
