@@ -162,7 +162,11 @@ fn parse_file(
             config.warnings = warnings;
             (Some(config), Vec::new())
         }
-        Err(problems) => (Some(config), problems),
+        Err(problems) => {
+            // Its kind is one of the problems: nobody can say more about it.
+            config.strategies.retain(|strategy| !strategy.kind.is_empty());
+            (Some(config), problems)
+        }
     }
 }
 
