@@ -168,7 +168,10 @@ fn admit(field: Field<'_>, ids: &[&str], book: &mut Book<'_>) -> Option<Admit> {
 /// `{ "group" = "role" }`; a group may bring a list of them.
 fn mappings(field: Field<'_>, book: &mut Book<'_>) -> Vec<RoleMapping> {
     let label = field.label();
-    let Some(table) = Section::unchecked(field.node(), label.clone(), book) else { return Vec::new() };
+    // A variable's text is read as TOML where a table fits.
+    let settled = field.node().settled();
+    let node = settled.as_ref().unwrap_or(field.node());
+    let Some(table) = Section::unchecked(node, label.clone(), book) else { return Vec::new() };
     let one = |entry: &Entry, book: &mut Book<'_>| {
         let shown = entry.key.escape_debug().to_string();
         let stem = entry.key.strip_suffix('*');

@@ -243,3 +243,14 @@ fn what_a_strategy_finds_wrong_is_mapped_to_its_place() {
     assert_eq!(place(&["strength"]), expected("PORTCULLIS_STRATEGIES__LOCAL__STRENGTH", " strength"));
     assert_eq!(place(&[]), expected("p:1:13", ""));
 }
+
+/// Names of groups have capitals, spaces and slashes, which no variable's name has.
+#[test]
+fn roles_of_groups_can_be_a_variable() {
+    let file = "[strategies.op]\nkind = \"oauth\"\nadmit = \"anyone\"\nprovider = \"google\"\nclient_id = \"x\"\nclient_secret = \"y\"\n";
+    let roles = |text: &str| with(file, &[("PORTCULLIS_STRATEGIES__OP__ROLES", text)]);
+    let config = roles("{ \"/Staff team\" = \"ops\", Dev = [\"a\", \"b\"] }").unwrap();
+    assert_eq!(config.strategies[0].admission.as_ref().unwrap().roles.len(), 2);
+    let wrong = roles("ops").unwrap_err();
+    assert!(wrong[0].to_string().contains("roles must be a table"), "{wrong:?}");
+}
