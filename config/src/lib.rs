@@ -84,6 +84,7 @@ pub use server::{PublicUrl, Server};
 pub use session::{SameSite, Session};
 pub use store::{Store, StoreKey};
 pub use strategies::Strategy;
+pub use strategy_settings::files_of;
 pub use token::Token;
 pub use trusted::{Trusted, TrustedIntrospection};
 pub use upstream_tls::{CaFile, UpstreamTls};

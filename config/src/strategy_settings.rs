@@ -10,7 +10,7 @@ use crate::{
     tree::{self, Entry, Node, Table, Value},
 };
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// Keys of a table `tls` that name files, and keys of the strategy's own table that do.
 const OF_TLS: &[&str] = &["ca", "certificate", "key"];
@@ -58,6 +58,13 @@ pub(crate) fn read(
         }
         _ => tree::json(node, path, found),
     }
+}
+
+/// The files that settings name, as they are after [`read`].
+pub fn files_of(settings: &portcullis_plugin_api::Object) -> impl Iterator<Item = &Path> {
+    let of_tls = settings.get("tls").into_iter().flat_map(|tls| OF_TLS.iter().map(|key| tls.get(*key)));
+    let of_strategy = OF_STRATEGY.iter().map(|key| settings.get(*key));
+    of_tls.chain(of_strategy).flatten().filter_map(Json::as_str).map(Path::new)
 }
 
 /// `path` begins with the id of the strategy.

@@ -13,6 +13,7 @@
 //! | [`pages`] | everything a browser is shown |
 //! | [`sessions`], [`tokens`] | live sessions and accounts; access tokens, assertions, keys |
 //! | [`registry`] | strategies by kind, and the guard around every call |
+//! | `made_of.rs` | what a reload compares, to know what it need not forget |
 //! | [`store`], [`seal`] | what survives a restart, and the key that seals it |
 //! | [`origin`] | whether a request comes from our own pages |
 //! | [`admin`], [`metrics`] | whether it is ready; what is counted |
@@ -29,6 +30,7 @@ pub mod control;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod login;
+mod made_of;
 pub mod mail;
 pub mod metrics;
 pub mod origin;

@@ -36,7 +36,7 @@ pub use access_token::AccessTokenRules;
 pub use algorithm::Algorithm;
 pub use background::{in_the_background, pause};
 pub use claims::{Claims, LEEWAY};
-pub use client::{Client, ClientSettings, Identity, NotUsable, Reply, Request, within};
+pub use client::{Client, ClientSettings, Identity, NotUsable, Reply, Request, system_authorities, within};
 pub use id_token::{IdTokenRules, Issuer};
 pub use introspection::{Introspection, basic};
 pub use json::object;

@@ -1,6 +1,7 @@
 //! `[[token.trusted]]`: bearers that somebody else signed. The foreign issuer is another
 //! gateway, over HTTPS with a private authority.
 
+use crate::reload::{DONE, reload};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use portcullis_tests::{Gateway, Request, Upstream, certificates::Authority, services::curl, site::PASSWORD};
 use serde_json::Value;
@@ -82,6 +83,45 @@ fn a_foreign_bearer_reaches_upstreams_under_a_name_of_its_issuer_and_nothing_of_
     for wrong in [format!("{rest}.AAAA"), format!("{token}x"), "opaque".to_owned(), "a.b.c".to_owned()] {
         assert_eq!(gateway.send(&bearer("/x", &wrong)).status, 401, "{wrong}");
     }
+}
+
+/// A certificate that was renewed is a reload, and no reason to forget the keys of an issuer.
+#[test]
+fn a_reload_forgets_nothing_of_an_issuer_that_is_what_it_was_and_all_of_one_that_changed() {
+    let (authority, upstream) = (Authority::new(), Upstream::start());
+    let issuer = issuer(&authority);
+    let ca = authority.write(issuer.folder());
+    let (Some(proven), Some(fresh)) = (token(&issuer, &ca), token(&issuer, &ca)) else { return };
+    let gateway = gateway(&issuer, &ca, &upstream, "api");
+    assert_eq!(gateway.send(&bearer("/x", &proven)).status, 200);
+    // Kept, for what becomes of its files is part of the test.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    fs::copy(&ca, &file).unwrap();
+    let text = fs::read_to_string(gateway.folder().join("portcullis.toml")).unwrap();
+    let moved = text.replace(&ca, file.to_str().unwrap());
+    reload(&gateway, &format!("# Another line.\n{moved}"), DONE);
+    drop(issuer);
+    for (what, token) in [("proven", &proven), ("of the same key", &fresh)] {
+        assert_eq!(gateway.send(&bearer("/x", token)).status, 200, "{what}: {}", gateway.output());
+    }
+    reload(&gateway, &moved.replace("\"ops\" }", "\"dev\" }"), DONE);
+    assert_eq!(gateway.send(&bearer("/x", &proven)).status, 503, "it gives other roles now");
+}
+
+/// The same settings, but another authority in the file.
+#[test]
+fn a_reload_forgets_an_issuer_whose_authority_is_another_in_the_same_file() {
+    let (authority, upstream) = (Authority::new(), Upstream::start());
+    let issuer = issuer(&authority);
+    let ca = authority.write(issuer.folder());
+    let Some(token) = token(&issuer, &ca) else { return };
+    let gateway = gateway(&issuer, &ca, &upstream, "api");
+    assert_eq!(gateway.send(&bearer("/x", &token)).status, 200);
+    Authority::new().write(issuer.folder());
+    let text = fs::read_to_string(gateway.folder().join("portcullis.toml")).unwrap();
+    reload(&gateway, &text, DONE);
+    assert_eq!(gateway.send(&bearer("/x", &token)).status, 503, "{}", gateway.output());
 }
 
 /// Row O-12 of the attack list, and an issuer that is away.

@@ -155,7 +155,7 @@ impl Ready {
         let tokens = Tokens::load(&store, &sealer, &config.token, &config.assertion, random.clone(), &clock)
             .await
             .map_err(|error| Failed::Start(error.to_string()))?;
-        tokens.trust(Foreign::load(&config, &clock).map_err(Failed::Configuration)?);
+        tokens.trust(Arc::new(Foreign::load(&config, &clock).map_err(Failed::Configuration)?));
         let tokens = Arc::new(tokens);
         let (token, assertion) = (&config.token, &config.assertion);
         let keeper = Keeper::new(store.clone(), sealer, token, assertion, random.clone(), clock.clone());

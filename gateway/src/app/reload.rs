@@ -1,6 +1,7 @@
 //! A reload: the whole next configuration is built beside the one in force and put in
 //! its place, or nothing changes and the log says why. Requests under way end by the
-//! configuration that they began with.
+//! configuration that they began with. What is made of the same as before goes on with what it
+//! remembers of those who vouch for people: they may be away just now.
 //!
 //! What may not come in: reading the file (the command line knows which one it is).
 
@@ -47,7 +48,7 @@ struct Next {
     snapshot: Snapshot,
     pages: Arc<Pages>,
     registry: Registry,
-    foreign: Foreign,
+    foreign: Arc<Foreign>,
 }
 
 impl InForce {
@@ -99,11 +100,13 @@ impl InForce {
             cores: config.server.threads,
         };
         let registry = Registry::serve(&config, host).await?;
-        let lost = registry.lost_since(&self.control.load().registry);
+        let before = self.control.load_full();
+        let lost = registry.lost_since(&before.registry);
         if !lost.is_empty() {
             return Err(lost);
         }
-        let foreign = Foreign::load(&config, &self.plane.clock)?;
+        let registry = registry.keeping(&before.registry);
+        let foreign = Foreign::load(&config, &self.plane.clock)?.keeping(&self.plane.tokens.foreign());
         let mut snapshot = Snapshot::new(&config, &tls);
         snapshot.adopt(&self.plane.snapshot.load());
         Ok((Next { config: Arc::new(config), snapshot, pages, registry, foreign }, kept))

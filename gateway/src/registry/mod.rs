@@ -44,12 +44,14 @@ pub use libraries::Library;
 pub use refusal::Refusal;
 pub use runner::CallError;
 
+use crate::made_of::MadeOf;
 use builtin::{Kind, Starting};
 use file::Copies;
 use libraries::{Brought, Replaces};
 use portcullis_config::{Config, Problem, Strategy};
 use portcullis_plugin_api::{Host, Object, Operations, SettingsProblem, StartError};
 use rules::Rules;
+use serde_json::json;
 use std::sync::Arc;
 
 /// The configured strategies, in the order of the file. Cheap to clone.
@@ -57,6 +59,8 @@ use std::sync::Arc;
 pub struct Registry {
     instances: Arc<[Instance]>,
     libraries: Arc<[Library]>,
+    /// What those are made of that may go on after a reload, in the same order.
+    made_of: Arc<[Option<MadeOf>]>,
 }
 
 impl Registry {
@@ -104,6 +108,8 @@ impl Registry {
         let kinds = Kinds::new(built_in, libraries);
         let mut instances = Vec::with_capacity(strategies.len());
         let mut problems = Vec::new();
+        // Before they read their files: what changes in between is another print next time.
+        let made_of = strategies.iter().map(|one| kinds.source(one).ok()?.made_of(one, &host)).collect();
         // Side by side: a directory that is slow to start holds nobody else up.
         let starting: Vec<_> = strategies
             .iter()
@@ -122,7 +128,7 @@ impl Registry {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { instances: instances.into(), libraries: Arc::default() })
+        Ok(Self { instances: instances.into(), libraries: Arc::default(), made_of })
     }
 
     /// The strategy of this id, whether or not it started.
@@ -152,6 +158,19 @@ impl Registry {
             Some(Problem { place: library.place.clone(), message, help: None, excerpt: None })
         })
         .collect()
+    }
+
+    /// With the instances of the registry before in the place of those that were made of the
+    /// same: what they know of their providers need not be asked again, and may not be to be had.
+    pub fn keeping(mut self, before: &Self) -> Self {
+        let keep = |(new, made_of): (&Instance, &Option<MadeOf>)| {
+            let place = before.instances.iter().position(|old| old.id() == new.id());
+            let old = place.filter(|place| made_of.is_some() && before.made_of[*place] == *made_of);
+            let old = old.map(|place| &before.instances[place]).filter(|old| old.failure().is_none());
+            old.filter(|_| new.failure().is_none()).unwrap_or(new).clone()
+        };
+        self.instances = self.instances.iter().zip(self.made_of.iter()).map(keep).collect();
+        self
     }
 
     /// What became of each `[plugins.NAME]`, in the order of the file.
@@ -234,6 +253,18 @@ impl<'k> Kinds<'k> {
 }
 
 impl Source {
+    /// What an instance is made of, if it is one that may go on: linked in, and with a
+    /// provider of whom it remembers something.
+    fn made_of(&self, of: &Strategy, host: &Host) -> Option<MadeOf> {
+        let Operations { resume, notice, logout, .. } = self.operations;
+        if self.origin != Origin::BuiltIn || !(resume && (notice || logout)) {
+            return None;
+        }
+        let Strategy { id, kind, title, required, settings, admission: _ } = of;
+        let files = portcullis_config::files_of(settings);
+        MadeOf::of_files(&json!([id, kind, title, required, settings, host.cores]), files)
+    }
+
     fn start(self, of: &Strategy, host: Host) -> Begun {
         let Self { operations, origin, rules, start } = self;
         let started = runner::start(start(of.settings.clone(), host));

@@ -10,14 +10,15 @@ use super::{
 };
 use crate::{
     clock::{Clock, UnixMillis},
+    made_of::MadeOf,
     sessions::{Guest, LiveSession},
 };
-use portcullis_config::{Config, Problem, Trusted};
+use portcullis_config::{Config, Problem, Trusted, TrustedIntrospection};
 use portcullis_openid::{
     AccessTokenRules, Algorithm, Claims, Client, ClientSettings, Introspection, Jws, NotUsable, NotVerified,
     Provider, ProviderSettings, Trouble,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::JoinSet};
 use url::Url;
@@ -59,6 +60,7 @@ struct Issuer {
     provider: Provider,
     client: Client,
     introspection: Option<Introspection>,
+    made_of: MadeOf,
 }
 
 impl Foreign {
@@ -79,6 +81,21 @@ impl Foreign {
         } else {
             Err(problems)
         }
+    }
+
+    /// After a reload: issuers that are what they were keep their keys, and if all of them
+    /// are, what is remembered of tokens stays too.
+    pub fn keeping(mut self, before: &Arc<Self>) -> Arc<Self> {
+        let prints = |of: &Self| of.issuers.iter().map(|issuer| issuer.made_of).collect::<Vec<_>>();
+        if prints(&self) == prints(before) {
+            return before.clone();
+        }
+        for issuer in &mut self.issuers {
+            if let Some(old) = before.issuers.iter().find(|old| old.made_of == issuer.made_of) {
+                *issuer = old.clone();
+            }
+        }
+        Arc::new(self)
     }
 
     /// Whose token this is. None: no issuer of ours made it, or it is no good now.
@@ -200,6 +217,7 @@ impl Issuer {
                 (ca.place.clone(), format!("{} cannot be read: {error}", ca.file.display()))
             })?),
         };
+        let made_of = made_of(config, ca.as_deref());
         let written = [Some(base.clone()), jwks_uri.clone(), introspection.as_ref().map(|i| i.url.clone())];
         let written = written.into_iter().flatten().collect();
         let settings = ClientSettings { timeout: TIMEOUT, ca, identity: None, written, plaintext: false };
@@ -216,7 +234,7 @@ impl Issuer {
             client: client.clone(),
             clock: clock.shared(),
         });
-        Ok(Self { config: config.clone(), provider, client, introspection })
+        Ok(Self { config: config.clone(), provider, client, introspection, made_of })
     }
 
     /// What the issuer says of an opaque token.
@@ -263,6 +281,20 @@ impl Issuer {
             }
         }
     }
+}
+
+/// Everything of it but its place in the file.
+fn made_of(config: &Trusted, ca: Option<&[u8]>) -> MadeOf {
+    let Trusted { id, issuer, audience, jwks_uri, algorithms, ca: file, roles, introspection, place: _ } =
+        config;
+    let introspection = introspection.as_ref().map(|found| {
+        let TrustedIntrospection { url, client_id, client_secret } = found;
+        json!([url, client_id, client_secret.reveal()])
+    });
+    let authorities = ca.map_or_else(portcullis_openid::system_authorities, <[u8]>::to_vec);
+    let own = file.is_some();
+    let settings = json!([id, issuer, audience, jwks_uri, algorithms, own, roles, introspection]);
+    MadeOf::of(&settings, &[authorities])
 }
 
 /// As the client asks only such addresses, `check` finds any other.

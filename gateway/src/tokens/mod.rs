@@ -146,8 +146,8 @@ impl Tokens {
     }
 
     /// Believes these from now on.
-    pub fn trust(&self, foreign: Foreign) {
-        self.foreign.store(Arc::new(foreign));
+    pub fn trust(&self, foreign: Arc<Foreign>) {
+        self.foreign.store(foreign);
     }
 
     /// The JSON Web Key Set (RFC 7517 §5).

@@ -1,5 +1,6 @@
 //! The registry and its guard, with strategies of the tests' own.
 
+mod keeping;
 mod liar;
 pub(super) mod libraries;
 mod loaded;
