@@ -3,7 +3,7 @@
 //! `strategies/ldap/tests`; `tests/rows.txt` says where each row is.
 
 use portcullis_tests::{
-    Connection, Corp, Request, Response, directory::Directory, swallow::Way, wait::PATIENCE,
+    Connection, Corp, Request, Response, directory::Directory, swallow::Way, until, wait::PATIENCE,
 };
 use serde_json::{Value, json};
 use std::{
@@ -250,11 +250,20 @@ fn a_hundred_logins_while_the_primary(fails: fn(&Directory)) {
     let ca = bundle(&primary, second);
     let config = Corp::config(&upstream, &urls, &ca, portcullis_tests::directory::SERVICE.1, PATIENT);
     let corp = Corp { gateway: portcullis_tests::Gateway::start(&config), upstream };
+    // Exactly in `tests/run --long`, with nothing else beside it. A machine that is busy with other
+    // tests may be told so, and asks again.
+    let is_long = rounds("PORTCULLIS_LDAP_ROUNDS", 80) >= 1000;
     let login = &|number: usize| {
         let start = Instant::now();
-        match number % 2 {
-            0 => corp.try_login("alice", "alice-pass").expect(200, ""),
-            _ => corp.try_login("alice", "wrong-pass").expect(401, "bad_credentials"),
+        let password = if number.is_multiple_of(2) { "alice-pass" } else { "wrong-pass" };
+        let answer = until("an answer that is not busy", || {
+            let answer = corp.try_login("alice", password);
+            let is_busy = answer.status == 503 && answer.text().contains("\"busy\"");
+            (is_long || !is_busy).then_some(answer)
+        });
+        match password {
+            "alice-pass" => answer.expect(200, ""),
+            _ => answer.expect(401, "bad_credentials"),
         };
         start.elapsed()
     };
@@ -269,8 +278,7 @@ fn a_hundred_logins_while_the_primary(fails: fn(&Directory)) {
     all(20, &|| ());
     let mut times = all(100, &|| fails(&primary));
     println!("p50 {:?}, p99 {:?}", p(&mut times, 50), p(&mut times, 98));
-    // Exactly in `tests/run --long`, with nothing else beside it.
-    let most = if rounds("PORTCULLIS_LDAP_ROUNDS", 80) < 1000 { 30 } else { 1 };
+    let most = if is_long { 1 } else { 30 };
     assert!(times[98] < Duration::from_secs(most), "{times:?}");
 }
 
