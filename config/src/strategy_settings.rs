@@ -60,7 +60,7 @@ pub(crate) fn read(
     }
 }
 
-/// The files that settings name, as they are after [`read`].
+/// The files that settings name, as they are once they are read.
 pub fn files_of(settings: &portcullis_plugin_api::Object) -> impl Iterator<Item = &Path> {
     let of_tls = settings.get("tls").into_iter().flat_map(|tls| OF_TLS.iter().map(|key| tls.get(*key)));
     let of_strategy = OF_STRATEGY.iter().map(|key| settings.get(*key));
